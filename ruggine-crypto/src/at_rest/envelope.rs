@@ -1,0 +1,247 @@
+//! Envelope v1 as bytes and as the JSON that is stored.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::ALGORITHM;
+use super::master_key::KeyId;
+
+/// Bytes that the binary form adds to the plaintext.
+pub const OVERHEAD: usize = HEADER + TAG;
+
+const MAGIC: [u8; 4] = *b"RGE\x01";
+const ALGORITHM_BYTE: u8 = 1;
+const KID: usize = 8;
+const SALT: usize = 20;
+const NONCE: usize = 12;
+const COMMIT: usize = 32;
+const TAG: usize = 16;
+const HEADER: usize = MAGIC.len() + 1 + KID + SALT + NONCE + COMMIT;
+
+/// A sealed record. Whether it opens is for the key ring to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    pub(super) kid: KeyId,
+    pub(super) salt: [u8; SALT],
+    pub(super) nonce: [u8; NONCE],
+    pub(super) commit: [u8; COMMIT],
+    /// The ciphertext and, behind it, the tag.
+    pub(super) ciphertext: Vec<u8>,
+    pub(super) meta: Meta,
+}
+
+/// The row's columns, repeated beside the ciphertext for whoever reads a
+/// record. Opening compares them with the row and trusts only the row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meta {
+    pub(super) purpose: String,
+    pub(super) conv: IdText,
+    pub(super) msg: IdText,
+    pub(super) sender: IdText,
+    pub(super) device: IdText,
+    pub(super) ts: i64,
+}
+
+/// A stored record that is not envelope v1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the record is not an envelope of version 1")]
+pub struct Malformed;
+
+impl Envelope {
+    /// The id of the key that sealed it.
+    #[must_use]
+    pub const fn kid(&self) -> KeyId {
+        self.kid
+    }
+
+    /// Bytes of the plaintext inside.
+    #[must_use]
+    pub const fn plaintext_len(&self) -> usize {
+        self.ciphertext.len().saturating_sub(TAG)
+    }
+
+    /// The JSON that is stored.
+    ///
+    /// # Panics
+    /// Never: an envelope is plain data.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let stored = Stored {
+            v: 1,
+            alg: ALGORITHM.into(),
+            kid: self.kid.to_string().into(),
+            salt: Base64(self.salt.to_vec()),
+            nonce: Base64(self.nonce.to_vec()),
+            commit: Base64(self.commit.to_vec()),
+            ciphertext: Base64Cow::Borrowed(&self.ciphertext),
+            meta: std::borrow::Cow::Borrowed(&self.meta),
+        };
+        serde_json::to_string(&stored).expect("an envelope is plain data")
+    }
+
+    /// Reads the JSON that is stored.
+    ///
+    /// # Errors
+    /// When the text is anything but envelope v1.
+    pub fn from_json(text: &str) -> Result<Self, Malformed> {
+        let stored: Stored<'_> = serde_json::from_str(text).map_err(|_| Malformed)?;
+        if stored.v != 1 || stored.alg != ALGORITHM {
+            return Err(Malformed);
+        }
+        let ciphertext = stored.ciphertext.into_owned();
+        if ciphertext.len() < TAG {
+            return Err(Malformed);
+        }
+        Ok(Self {
+            kid: KeyId::from_hex(&stored.kid).ok_or(Malformed)?,
+            salt: stored.salt.exact()?,
+            nonce: stored.nonce.exact()?,
+            commit: stored.commit.exact()?,
+            ciphertext,
+            meta: stored.meta.into_owned(),
+        })
+    }
+
+    /// The compact form: `"RGE" 01 | alg | kid | salt | nonce | commit | ciphertext | tag`.
+    /// The columns are not in it; they stand in the row.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER + self.ciphertext.len());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.push(ALGORITHM_BYTE);
+        bytes.extend_from_slice(self.kid.as_bytes());
+        bytes.extend_from_slice(&self.salt);
+        bytes.extend_from_slice(&self.nonce);
+        bytes.extend_from_slice(&self.commit);
+        bytes.extend_from_slice(&self.ciphertext);
+        bytes
+    }
+
+    /// Reads the compact form; `meta` comes from the row's columns.
+    ///
+    /// # Errors
+    /// When the bytes are anything but envelope v1.
+    pub fn from_bytes(bytes: &[u8], meta: Meta) -> Result<Self, Malformed> {
+        let rest = bytes.strip_prefix(&MAGIC).ok_or(Malformed)?;
+        let (&algorithm, rest) = rest.split_first().ok_or(Malformed)?;
+        let (kid, rest) = rest.split_first_chunk::<KID>().ok_or(Malformed)?;
+        let (salt, rest) = rest.split_first_chunk::<SALT>().ok_or(Malformed)?;
+        let (nonce, rest) = rest.split_first_chunk::<NONCE>().ok_or(Malformed)?;
+        let (commit, ciphertext) = rest.split_first_chunk::<COMMIT>().ok_or(Malformed)?;
+        if algorithm != ALGORITHM_BYTE || ciphertext.len() < TAG {
+            return Err(Malformed);
+        }
+        Ok(Self {
+            kid: KeyId::from_bytes(*kid),
+            salt: *salt,
+            nonce: *nonce,
+            commit: *commit,
+            ciphertext: ciphertext.to_vec(),
+            meta,
+        })
+    }
+
+    /// The columns that the record names.
+    #[must_use]
+    pub const fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored<'a> {
+    v: u8,
+    alg: std::borrow::Cow<'a, str>,
+    kid: std::borrow::Cow<'a, str>,
+    salt: Base64,
+    nonce: Base64,
+    commit: Base64,
+    ciphertext: Base64Cow<'a>,
+    meta: std::borrow::Cow<'a, Meta>,
+}
+
+struct Base64(Vec<u8>);
+
+impl Base64 {
+    fn exact<const N: usize>(&self) -> Result<[u8; N], Malformed> {
+        self.0.as_slice().try_into().map_err(|_| Malformed)
+    }
+}
+
+impl Serialize for Base64 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        URL_SAFE_NO_PAD
+            .decode(text.as_bytes())
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+enum Base64Cow<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Vec<u8>),
+}
+
+impl Base64Cow<'_> {
+    fn into_owned(self) -> Vec<u8> {
+        match self {
+            Self::Borrowed(bytes) => bytes.to_vec(),
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl Serialize for Base64Cow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes = match self {
+            Self::Borrowed(bytes) => *bytes,
+            Self::Owned(bytes) => bytes,
+        };
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64Cow<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Base64::deserialize(deserializer).map(|bytes| Self::Owned(bytes.0))
+    }
+}
+
+/// Sixteen bytes, written as an id is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct IdText([u8; 16]);
+
+impl From<[u8; 16]> for IdText {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<&[u8; 16]> for IdText {
+    fn from(bytes: &[u8; 16]) -> Self {
+        Self(*bytes)
+    }
+}
+
+impl Serialize for IdText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ruggine_core::ConversationId::from_bytes(self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for IdText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = ruggine_core::ConversationId::deserialize(deserializer)?;
+        Ok(Self(*id.as_bytes()))
+    }
+}
