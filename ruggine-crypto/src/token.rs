@@ -38,8 +38,8 @@ impl TokenKind {
     }
 }
 
-/// What a server keeps of a token.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// What a server keeps of a token. Comparing two takes constant time.
+#[derive(Clone, Copy)]
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
@@ -55,7 +55,7 @@ impl TokenHash {
         &self.0
     }
 
-    /// Equality in constant time.
+    /// Whether the two are the same, in constant time.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()

@@ -110,7 +110,8 @@ impl RecordContext {
 
     /// The same columns as they are written beside the ciphertext, for people
     /// and tools that read a record.
-    pub(super) fn meta(&self) -> Meta {
+    #[must_use]
+    pub fn meta(&self) -> Meta {
         Meta {
             purpose: self.purpose.as_str().into(),
             conv: self.scope.id().into(),

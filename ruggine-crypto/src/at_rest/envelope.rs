@@ -1,5 +1,7 @@
 //! Envelope v1 as bytes and as the JSON that is stored.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -20,7 +22,7 @@ const TAG: usize = 16;
 const HEADER: usize = MAGIC.len() + 1 + KID + SALT + NONCE + COMMIT;
 
 /// A sealed record. Whether it opens is for the key ring to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
     pub(super) kid: KeyId,
     pub(super) salt: [u8; SALT],
@@ -86,6 +88,10 @@ impl Envelope {
     /// # Errors
     /// When the text is anything but envelope v1.
     pub fn from_json(text: &str) -> Result<Self, Malformed> {
+        // serde would also take the fields as an array.
+        if !text.starts_with('{') {
+            return Err(Malformed);
+        }
         let stored: Stored<'_> = serde_json::from_str(text).map_err(|_| Malformed)?;
         if stored.v != 1 || stored.alg != ALGORITHM {
             return Err(Malformed);
@@ -147,6 +153,15 @@ impl Envelope {
     #[must_use]
     pub const fn meta(&self) -> &Meta {
         &self.meta
+    }
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("kid", &self.kid)
+            .field("plaintext_len", &self.plaintext_len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -241,7 +256,12 @@ impl Serialize for IdText {
 
 impl<'de> Deserialize<'de> for IdText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let id = ruggine_core::ConversationId::deserialize(deserializer)?;
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let id: ruggine_core::ConversationId = text.parse().map_err(serde::de::Error::custom)?;
+        // One spelling only: other forms of a UUID were not written here.
+        if id.to_string() != *text {
+            return Err(serde::de::Error::custom("not the spelling of an id"));
+        }
         Ok(Self(*id.as_bytes()))
     }
 }

@@ -157,13 +157,13 @@ impl KeyRing {
         let scope_key = self
             .scope_key(kid, context.scope)
             .expect("only ids of this ring's keys are passed");
-        let (cipher, commit) = record_key(&scope_key, &salt);
+        let (key, commit) = record_key(&scope_key, &salt);
         let aad = context.associated_data(kid);
         let payload = Payload {
             msg: plaintext,
             aad: &aad,
         };
-        let ciphertext = cipher
+        let ciphertext = cipher(&key)
             .encrypt(&nonce.into(), payload)
             .expect("the record is far below the limit of AES-GCM");
         Ok(Envelope {
@@ -181,13 +181,16 @@ impl KeyRing {
     /// # Errors
     /// The reason why it does not open. Nothing of the plaintext is given then.
     pub fn open(&self, context: &RecordContext, envelope: &Envelope) -> Result<Vec<u8>, OpenError> {
+        if envelope.plaintext_len() > RECORD_MAX {
+            return Err(OpenError::Malformed);
+        }
         let scope_key = self
             .scope_key(envelope.kid, context.scope)
             .ok_or(OpenError::UnknownKid)?;
         if envelope.meta != context.meta() {
             return Err(OpenError::MetaMismatch);
         }
-        let (cipher, commit) = record_key(&scope_key, &envelope.salt);
+        let (key, commit) = record_key(&scope_key, &envelope.salt);
         if !bool::from(commit.ct_eq(&envelope.commit)) {
             return Err(OpenError::CommitMismatch);
         }
@@ -196,7 +199,7 @@ impl KeyRing {
             msg: &envelope.ciphertext,
             aad: &aad,
         };
-        cipher
+        cipher(&key)
             .decrypt(&envelope.nonce.into(), payload)
             .map_err(|_| OpenError::TagMismatch)
     }
@@ -222,14 +225,18 @@ impl KeyRing {
     }
 }
 
-/// The record's cipher and the commitment to its key.
-fn record_key(scope_key: &[u8; 32], salt: &[u8]) -> (Aes256Gcm, Zeroizing<[u8; 32]>) {
+/// The record's key and the commitment to it.
+fn record_key(scope_key: &[u8; 32], salt: &[u8]) -> (Zeroizing<[u8; 32]>, Zeroizing<[u8; 32]>) {
     let output = Prk::from_key(scope_key).expand::<64>(&[RECORD_INFO, salt]);
-    let (key, commitment) = output.split_at(32);
+    let mut key = Zeroizing::new([0; 32]);
     let mut commit = Zeroizing::new([0; 32]);
-    commit.copy_from_slice(commitment);
-    let cipher = Aes256Gcm::new_from_slice(key).expect("the key has 32 bytes");
-    (cipher, commit)
+    key.copy_from_slice(&output[..32]);
+    commit.copy_from_slice(&output[32..]);
+    (key, commit)
+}
+
+fn cipher(key: &[u8; 32]) -> Aes256Gcm {
+    Aes256Gcm::new(key.into())
 }
 
 impl fmt::Debug for KeyRing {

@@ -57,8 +57,11 @@ impl MasterKey {
     /// When the text is not that, or is a key that everybody can guess.
     pub fn from_hex(text: &str) -> Result<Self, MasterKeyError> {
         let digits = text.as_bytes();
+        if !text.is_ascii() {
+            return Err(MasterKeyError::NotHex);
+        }
         if digits.len() != 64 {
-            return Err(MasterKeyError::Length(text.chars().count()));
+            return Err(MasterKeyError::Length(digits.len()));
         }
         let mut key = Self([0; 32]);
         for (byte, pair) in key.0.iter_mut().zip(digits.chunks_exact(2)) {

@@ -8,15 +8,19 @@
 
 mod context;
 mod envelope;
+#[cfg(test)]
+mod frozen_vectors;
 mod key_ring;
 mod master_key;
 #[cfg(test)]
 mod primitive_vectors;
+mod unsealed;
 
 pub use context::{Purpose, RecordContext, Scope};
 pub use envelope::{Envelope, Malformed, Meta, OVERHEAD};
 pub use key_ring::{DuplicateKey, KeyRing, OpenError, SealError};
 pub use master_key::{KeyId, MasterKey, MasterKeyError};
+pub use unsealed::{NONE, read_unsealed_json, unsealed_json};
 
 /// The algorithm's name in a stored record: AES-256-GCM under a key made by
 /// HKDF-SHA256, with a commitment to it.
