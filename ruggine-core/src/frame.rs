@@ -9,6 +9,8 @@
 //! Incoming frames keep `params`, `result` and `data` as [`Raw`] spans of the
 //! received bytes until the method or event is known.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::codec::{Encoding, FrameError, Raw};
@@ -56,12 +58,12 @@ pub struct EventFrame<'a, T> {
 }
 
 /// A request frame as received.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ClientFrame<'a> {
     /// To be repeated in the response.
     pub id: u64,
     /// The operation's name, not yet known to exist.
-    pub method: &'a str,
+    pub method: Cow<'a, str>,
     /// The request, not yet read.
     pub params: Raw<'a>,
     /// The client's write counter, where it has a local store.
@@ -81,7 +83,7 @@ pub enum ServerFrame<'a> {
     /// Something happened.
     Event {
         /// The event's name, which may be one of a newer server.
-        name: &'a str,
+        name: Cow<'a, str>,
         /// Its data, not yet read.
         data: Raw<'a>,
     },

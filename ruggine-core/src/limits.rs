@@ -15,6 +15,8 @@ pub const PAGE_ROWS_MAX: u32 = 100;
 pub const HEADS_PAGE: usize = 500;
 /// Nesting of arrays and objects in a frame.
 pub const DEPTH_MAX: usize = 32;
+/// Nesting in a frame from a server, which may wrap a client's content.
+pub const SERVER_DEPTH_MAX: usize = 48;
 /// Elements of one array, or entries of one object, in a frame from a client.
 pub const ELEMENTS_MAX: usize = 1_000;
 /// Elements of one array in a frame from a server.

@@ -87,9 +87,11 @@ impl FromStr for DisplayName {
     fn from_str(text: &str) -> Result<Self, InvalidDisplayName> {
         let trimmed = text.trim();
         let length = trimmed.chars().take(limits::DISPLAY_NAME_MAX + 1).count();
-        let clean = trimmed
+        let clean = trimmed.chars().all(|c| {
+            !c.is_control() && !is_bidi_control(c) && !matches!(c, '\u{2028}' | '\u{2029}')
+        }) && trimmed
             .chars()
-            .all(|c| !c.is_control() && !is_bidi_control(c));
+            .any(|c| !is_invisible(c) && !c.is_whitespace());
         if (1..=limits::DISPLAY_NAME_MAX).contains(&length) && clean {
             Ok(Self(trimmed.into()))
         } else {
@@ -117,6 +119,27 @@ impl<'de> Deserialize<'de> for DisplayName {
     }
 }
 
+/// Characters that leave no mark, so that a name of them alone is none.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{00AD}'
+            | '\u{034F}'
+            | '\u{115F}'
+            | '\u{1160}'
+            | '\u{180E}'
+            | '\u{200B}'..='\u{200D}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}'
+            | '\u{FFA0}'
+            | '\u{FFF9}'..='\u{FFFB}'
+            | '\u{E0000}'..='\u{E0FFF}'
+    )
+}
+
 const fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' | '\u{061C}')
 }
@@ -139,7 +162,15 @@ mod tests {
             " Zoë 🦀 ".parse::<DisplayName>().unwrap().as_str(),
             "Zoë 🦀"
         );
-        for bad in ["", "   ", "a\u{1b}[31m", "evil\u{202e}txt", &"é".repeat(65)] {
+        for bad in [
+            "",
+            "   ",
+            "a\u{1b}[31m",
+            "evil\u{202e}txt",
+            "\u{200b}\u{feff}",
+            "two\u{2028}lines",
+            &"é".repeat(65),
+        ] {
             assert!(bad.parse::<DisplayName>().is_err(), "{bad:?}");
         }
         assert!("é".repeat(64).parse::<DisplayName>().is_ok());

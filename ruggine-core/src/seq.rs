@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(transparent)]
+#[serde(from = "u64", into = "u64")]
 pub struct Seq(u64);
 
 impl Seq {
@@ -20,9 +20,12 @@ impl Seq {
     /// The last position that any store can hold.
     pub const MAX: Self = Self(i64::MAX as u64);
 
-    /// The position with this number.
+    /// The position with this number, at most [`Seq::MAX`].
     #[must_use]
     pub const fn new(number: u64) -> Self {
+        if number > Self::MAX.0 {
+            return Self::MAX;
+        }
         Self(number)
     }
 
@@ -32,16 +35,28 @@ impl Seq {
         self.0
     }
 
-    /// The position after this one.
+    /// The position after this one; [`Seq::MAX`] has none and stays.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+        Self::new(self.0.saturating_add(1))
     }
 
     /// The position before this one; [`Seq::ZERO`] has none and stays.
     #[must_use]
     pub const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
+    }
+}
+
+impl From<u64> for Seq {
+    fn from(number: u64) -> Self {
+        Self::new(number)
+    }
+}
+
+impl From<Seq> for u64 {
+    fn from(seq: Seq) -> Self {
+        seq.0
     }
 }
 
@@ -58,7 +73,7 @@ impl fmt::Display for Seq {
 /// Held to 53 bits, so that JSON readers with floating-point numbers keep it exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(transparent)]
+#[serde(from = "u64", into = "u64")]
 pub struct Incarnation(u64);
 
 impl Incarnation {
@@ -74,6 +89,18 @@ impl Incarnation {
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+impl From<u64> for Incarnation {
+    fn from(number: u64) -> Self {
+        Self::new(number)
+    }
+}
+
+impl From<Incarnation> for u64 {
+    fn from(incarnation: Incarnation) -> Self {
+        incarnation.0
     }
 }
 

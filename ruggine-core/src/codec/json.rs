@@ -1,10 +1,12 @@
 //! JSON: bounds by one pass over the bytes, spans by serde_json's raw values.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{BoundsError, EncodeError, Encoding, FrameError, Raw};
+use super::{Bounds, BoundsError, EncodeError, Encoding, FrameError, Raw};
 use crate::error::ApiError;
 use crate::frame::{ClientFrame, ServerFrame};
 use crate::limits;
@@ -17,8 +19,8 @@ pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeEr
 
 /// Counts nesting and commas outside strings. Whether the text is JSON at all
 /// is left to the parser, which runs afterwards on text of bounded depth.
-pub(crate) fn check_bounds(bytes: &[u8], elements_max: usize) -> Result<(), BoundsError> {
-    let mut commas = [0usize; limits::DEPTH_MAX + 1];
+pub(crate) fn check_bounds(bytes: &[u8], bounds: Bounds) -> Result<(), BoundsError> {
+    let mut commas = [0usize; limits::SERVER_DEPTH_MAX + 1];
     let mut depth = 0usize;
     let mut in_string = false;
     let mut rest = bytes.iter();
@@ -31,16 +33,16 @@ pub(crate) fn check_bounds(bytes: &[u8], elements_max: usize) -> Result<(), Boun
             _ if in_string => {}
             b'[' | b'{' => {
                 depth += 1;
-                if depth > limits::DEPTH_MAX {
-                    return Err(BoundsError::TooDeep);
+                if depth > bounds.depth {
+                    return Err(BoundsError::TooDeep(bounds.depth));
                 }
                 commas[depth] = 0;
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
             b',' => {
                 commas[depth] += 1;
-                if commas[depth] >= elements_max {
-                    return Err(BoundsError::TooManyElements(elements_max));
+                if commas[depth] >= bounds.elements {
+                    return Err(BoundsError::TooManyElements(bounds.elements));
                 }
             }
             _ => {}
@@ -52,7 +54,8 @@ pub(crate) fn check_bounds(bytes: &[u8], elements_max: usize) -> Result<(), Boun
 #[derive(Deserialize)]
 struct ClientFields<'a> {
     id: u64,
-    method: &'a str,
+    #[serde(borrow)]
+    method: Cow<'a, str>,
     #[serde(borrow, default)]
     params: Option<&'a RawValue>,
     #[serde(default)]
@@ -73,7 +76,7 @@ struct ServerFields<'a> {
     #[serde(default)]
     error: Option<ApiError>,
     #[serde(borrow, default)]
-    event: Option<&'a str>,
+    event: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
 }
@@ -86,6 +89,9 @@ fn raw(value: &RawValue) -> Raw<'_> {
 }
 
 pub(super) fn client_frame(bytes: &[u8]) -> Result<ClientFrame<'_>, FrameError> {
+    if !Encoding::Json.is_map(bytes) {
+        return Err(BoundsError::NotAMap.into());
+    }
     match serde_json::from_slice::<ClientFields<'_>>(bytes) {
         Ok(fields) => Ok(ClientFrame {
             id: fields.id,
@@ -101,6 +107,9 @@ pub(super) fn client_frame(bytes: &[u8]) -> Result<ClientFrame<'_>, FrameError> 
 }
 
 pub(super) fn server_frame(bytes: &[u8]) -> Result<ServerFrame<'_>, FrameError> {
+    if !Encoding::Json.is_map(bytes) {
+        return Err(BoundsError::NotAMap.into());
+    }
     let fields: ServerFields<'_> = serde_json::from_slice(bytes)?;
     let data = fields.data.map_or(Raw::empty_map(Encoding::Json), raw);
     match (fields.event, fields.id, fields.result, fields.error) {

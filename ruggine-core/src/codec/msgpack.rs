@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{BoundsError, EncodeError, Encoding, FrameError, Raw};
+use super::{Bounds, BoundsError, EncodeError, Encoding, FrameError, Raw};
 use crate::error::ApiError;
 use crate::frame::{ClientFrame, ServerFrame};
 use crate::limits;
@@ -18,17 +18,17 @@ pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeEr
     Ok(bytes.into())
 }
 
-pub(super) fn check_bounds(bytes: &[u8], elements_max: usize) -> Result<(), BoundsError> {
-    match value_end(bytes, elements_max)? {
+pub(super) fn check_bounds(bytes: &[u8], bounds: Bounds) -> Result<(), BoundsError> {
+    match value_end(bytes, bounds)? {
         end if end == bytes.len() => Ok(()),
         _ => Err(BoundsError::Trailing),
     }
 }
 
 /// Where the value that begins at the first byte ends.
-fn value_end(bytes: &[u8], elements_max: usize) -> Result<usize, BoundsError> {
+fn value_end(bytes: &[u8], bounds: Bounds) -> Result<usize, BoundsError> {
     // How many values are still to come on each open level; level 0 is the value itself.
-    let mut pending = [0usize; limits::DEPTH_MAX + 1];
+    let mut pending = [0usize; limits::SERVER_DEPTH_MAX + 1];
     pending[0] = 1;
     let mut depth = 0usize;
     let mut at = 0usize;
@@ -41,21 +41,27 @@ fn value_end(bytes: &[u8], elements_max: usize) -> Result<usize, BoundsError> {
         }
         pending[depth] -= 1;
         let token = token(&bytes[at..])?;
-        at += token.length;
+        at = at.saturating_add(token.length);
         if at > bytes.len() {
             return Err(BoundsError::Truncated);
         }
         if let Some(count) = token.elements {
-            if count > elements_max {
-                return Err(BoundsError::TooManyElements(elements_max));
+            if count > bounds.elements {
+                return Err(BoundsError::TooManyElements(bounds.elements));
             }
-            if depth == limits::DEPTH_MAX {
-                return Err(BoundsError::TooDeep);
+            if depth == bounds.depth {
+                return Err(BoundsError::TooDeep(bounds.depth));
             }
             depth += 1;
             pending[depth] = count * token.values_per_element;
         }
     }
+}
+
+const NIL: u8 = 0xc0;
+
+pub(super) fn is_map(bytes: &[u8]) -> bool {
+    token(bytes).is_ok_and(|token| token.values_per_element == 2)
 }
 
 struct Token {
@@ -100,7 +106,7 @@ fn token(bytes: &[u8]) -> Result<Token, BoundsError> {
         0xa0..=0xbf => scalar(1 + usize::from(marker & 0x1f)),
         0xc4 | 0xd9 => scalar(2 + big_endian::<1>(rest)?),
         0xc5 | 0xda => scalar(3 + big_endian::<2>(rest)?),
-        0xc6 | 0xdb => scalar(5 + big_endian::<4>(rest)?),
+        0xc6 | 0xdb => scalar(big_endian::<4>(rest)?.saturating_add(5)),
         0xcc | 0xd0 => scalar(2),
         0xcd | 0xd1 => scalar(3),
         0xca | 0xce | 0xd2 => scalar(5),
@@ -127,11 +133,11 @@ type Field<'a> = (&'a [u8], &'a [u8]);
 fn fields(bytes: &[u8]) -> Result<Vec<Field<'_>>, BoundsError> {
     let header = token(bytes)?;
     let (Some(count), 2) = (header.elements, header.values_per_element) else {
-        return Err(BoundsError::UnsupportedType);
+        return Err(BoundsError::NotAMap);
     };
     let mut rest = &bytes[header.length..];
     let mut next = || {
-        let end = value_end(rest, usize::MAX / 2)?;
+        let end = value_end(rest, Bounds::SERVER)?;
         let (value, after) = rest.split_at(end);
         rest = after;
         Ok::<&[u8], BoundsError>(value)
@@ -151,7 +157,8 @@ fn field<'a>(fields: &[Field<'a>], name: &str) -> Result<Option<&'a [u8]>, Bound
             return Err(BoundsError::UnsupportedType);
         }
     }
-    Ok(found)
+    // Nil is as good as absent, as null is in JSON.
+    Ok(found.filter(|value| *value != [NIL]))
 }
 
 fn text(value: &[u8]) -> Option<&str> {
@@ -184,7 +191,7 @@ pub(super) fn client_frame(bytes: &[u8]) -> Result<ClientFrame<'_>, FrameError> 
             .ok_or(BoundsError::UnsupportedType)?;
         Ok(ClientFrame {
             id,
-            method,
+            method: method.into(),
             params: field(&fields, "params")?.map_or(Raw::empty_map(Encoding::MsgPack), raw),
             write_counter: number(field(&fields, "write_counter")?)?,
         })
@@ -199,10 +206,12 @@ pub(super) fn server_frame(bytes: &[u8]) -> Result<ServerFrame<'_>, FrameError> 
     let error = field(&fields, "error")?
         .map(rmp_serde::from_slice::<ApiError>)
         .transpose()?;
-    let event = field(&fields, "event")?.and_then(text);
+    let event = field(&fields, "event")?
+        .map(|name| text(name).ok_or(BoundsError::UnsupportedType))
+        .transpose()?;
     match (event, id, result, error) {
         (Some(name), None, None, None) => Ok(ServerFrame::Event {
-            name,
+            name: name.into(),
             data: field(&fields, "data")?.map_or(Raw::empty_map(Encoding::MsgPack), raw),
         }),
         (None, Some(id), Some(result), None) => Ok(ServerFrame::Response {

@@ -21,7 +21,7 @@ use crate::blob::Blob;
 use crate::limits;
 
 /// What a message says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Content {
     /// Something a person wrote.
@@ -38,11 +38,17 @@ pub enum Content {
 }
 
 /// A change of a conversation's title.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Title {
     /// The new title, at most 256 bytes; empty removes it.
     pub title: String,
+}
+
+impl fmt::Debug for Title {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Title({} bytes)", self.title.len())
+    }
 }
 
 /// A payload that is not content, or content that breaks a limit.
@@ -100,6 +106,7 @@ impl Content {
     pub fn to_payload(&self) -> Result<Blob, ContentError> {
         self.check()?;
         let bytes = serde_json::to_vec(self)?;
+        crate::codec::check_json_bounds(&bytes, crate::codec::Bounds::CLIENT)?;
         if bytes.len() > limits::PAYLOAD_MAX {
             return Err(ContentError::TooLarge(bytes.len()));
         }
@@ -115,7 +122,7 @@ impl Content {
         if payload.len() > limits::PAYLOAD_MAX {
             return Err(ContentError::TooLarge(payload.len()));
         }
-        crate::codec::check_json_bounds(payload, limits::ELEMENTS_MAX)?;
+        crate::codec::check_json_bounds(payload, crate::codec::Bounds::CLIENT)?;
         let content: Self = serde_json::from_slice(payload)?;
         content.check()?;
         Ok(content)
@@ -129,6 +136,18 @@ impl Content {
             }
             Self::Title(_) | Self::Unknown { .. } => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Content {
+    /// Names the kind only: what people write belongs in no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            // The sender chose the name.
+            Self::Unknown { .. } => "unknown",
+            known => known.kind(),
+        };
+        write!(f, "Content({kind}, [redacted])")
     }
 }
 

@@ -1,5 +1,6 @@
 //! Written messages.
 
+use std::fmt;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use crate::id::{ClientMsgId, UserId};
 use crate::limits;
 
 /// Something a person wrote, with whom it names and what it answers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Text {
     /// The words, as plain text.
@@ -59,6 +60,17 @@ pub enum InvalidMention {
     /// More than [`limits::MENTIONS_MAX`].
     #[error("{0} mentions, more than the {max} allowed", max = limits::MENTIONS_MAX)]
     TooMany(usize),
+}
+
+impl fmt::Debug for Text {
+    /// Sizes only: what people write belongs in no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Text")
+            .field("bytes", &self.body.len())
+            .field("mentions", &self.mentions.len())
+            .field("reply", &self.reply)
+            .finish()
+    }
 }
 
 impl Text {

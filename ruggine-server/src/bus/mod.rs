@@ -1,0 +1,147 @@
+//! The seam to other instances: hints, at most once, never the truth.
+//!
+//! Every notice may be lost, doubled or late. What an instance learns from one
+//! is only that it should look: the store decides. Losing the whole bus costs
+//! latency and nothing else.
+
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod local;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ruggine_core::{ConversationId, Event, Incarnation, SessionId, UserId};
+use ruggine_crypto::random;
+use tokio::sync::mpsc;
+
+pub use local::LocalBus;
+
+use crate::seam::seam;
+use crate::store::{ConversationHead, StoredRow};
+
+/// Names a running engine among those on one bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(u64);
+
+impl InstanceId {
+    /// A fresh id.
+    ///
+    /// # Panics
+    /// When the operating system provides no randomness.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(random::number().expect("the operating system provides randomness"))
+    }
+}
+
+impl Default for InstanceId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// What a notice is about, and so who should hear it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// Instances with a member of this conversation online.
+    Conversation(ConversationId),
+    /// Instances with this user online.
+    User(UserId),
+}
+
+/// Who joined and who left with a row of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RosterDelta {
+    /// Users whose stay begins with the row.
+    pub added: Vec<UserId>,
+    /// Users whose stay ends with the row.
+    pub removed: Vec<UserId>,
+}
+
+/// A hint.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// Rows were committed. Bodies are the sealed records.
+    Rows {
+        /// The log in which the numbers count.
+        incarnation: Incarnation,
+        /// Of which conversation.
+        conversation: ConversationId,
+        /// The roster's version with the last of the rows.
+        roster_version: u64,
+        /// How the last row changed the roster.
+        delta: Option<RosterDelta>,
+        /// The rows, ascending.
+        rows: Arc<[StoredRow]>,
+    },
+    /// A conversation's log has grown up to here.
+    Head(ConversationHead),
+    /// Something that is not stored.
+    Ephemeral {
+        /// For the members of this conversation.
+        conversation: ConversationId,
+        /// Except this user.
+        except: UserId,
+        /// What happened.
+        event: Event,
+    },
+    /// A session is over: its sockets must close.
+    SessionRevoked {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        session: SessionId,
+    },
+}
+
+/// A notice that did not go out. The store has what it was about.
+#[derive(Debug, thiserror::Error)]
+#[error("the bus is unavailable: {0}")]
+pub struct BusError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// The notices that reach one instance.
+#[derive(Debug)]
+pub struct Notices(mpsc::Receiver<Notice>);
+
+impl Notices {
+    /// Notices from a bounded queue. A bus drops what the queue cannot take.
+    #[must_use]
+    pub const fn new(queue: mpsc::Receiver<Notice>) -> Self {
+        Self(queue)
+    }
+
+    /// The next notice; `None` once the bus is gone. Cancel safe.
+    pub async fn next(&mut self) -> Option<Notice> {
+        self.0.recv().await
+    }
+
+    /// The next notice, if one is waiting.
+    pub fn try_next(&mut self) -> Option<Notice> {
+        self.0.try_recv().ok()
+    }
+}
+
+seam! {
+    /// Carries notices between the instances of one deployment.
+    pub trait Bus / DynBus {
+        /// Attaches an instance. Its notices end when what is returned is dropped.
+        async fn attach(&self, instance: InstanceId) -> Result<Notices, BusError>;
+
+        /// From its return on, the instance hears these topics too.
+        async fn follow(&self, instance: InstanceId, topics: Vec<Topic>) -> Result<(), BusError>;
+
+        /// The instance no longer hears these topics.
+        async fn unfollow(&self, instance: InstanceId, topics: Vec<Topic>) -> Result<(), BusError>;
+
+        /// Tells every other instance that follows the topic.
+        async fn publish(&self, from: InstanceId, topic: Topic, notice: Notice) -> Result<(), BusError>;
+    }
+}

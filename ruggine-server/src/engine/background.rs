@@ -1,0 +1,134 @@
+//! What an engine does by itself: hearing hints, comparing heads, announcing
+//! what a crash left unannounced, and forgetting what is over.
+
+use std::time::Duration;
+
+use ruggine_core::Timestamp;
+use ruggine_crypto::random;
+
+use super::Engine;
+use crate::bus::{Notice, Notices, Topic};
+use crate::store::StoreResult;
+
+/// Heads compared in one query.
+const SWEEP_HEADS: usize = 1_000;
+const RELAY_BATCHES: u32 = 100;
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+pub(super) fn spawn(engine: &Engine, notices: Notices) {
+    let tasks = &engine.0.tasks;
+    tasks.spawn(engine.clone().run_hearing(notices));
+    tasks.spawn(engine.clone().run_sweep());
+    tasks.spawn(engine.clone().run_relay());
+    tasks.spawn(engine.clone().run_presence());
+    tasks.spawn(engine.clone().run_housekeeping());
+}
+
+impl Engine {
+    async fn run_hearing(self, mut notices: Notices) {
+        loop {
+            tokio::select! {
+                notice = notices.next() => match notice {
+                    Some(notice) => self.hear(notice).await,
+                    None => return,
+                },
+                () = self.0.stopping.cancelled() => return,
+            }
+        }
+    }
+
+    /// Sleeps; `false` when the engine stops meanwhile.
+    async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            () = self.0.stopping.cancelled() => false,
+        }
+    }
+
+    async fn run_sweep(self) {
+        while self.pause(vary(self.0.config.sweep_interval)).await {
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(%error, "the heads could not be compared");
+            }
+        }
+    }
+
+    /// Compares what was told here with what the store holds.
+    async fn sweep(&self) -> StoreResult<()> {
+        let followed = self.0.hub.followed();
+        for chunk in followed.chunks(SWEEP_HEADS) {
+            let ids = chunk.iter().map(|head| head.conversation).collect();
+            for head in self.0.store.heads(ids).await? {
+                self.hear_head(&head);
+            }
+        }
+        let sessions = self.0.hub.sessions();
+        for chunk in sessions.chunks(SWEEP_HEADS) {
+            for over in self.0.store.revoked_among(chunk.to_vec()).await? {
+                for (user, session) in chunk.iter().filter(|(_, session)| *session == over) {
+                    self.0.hub.close_session(*user, *session);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_relay(self) {
+        let interval = self.0.config.relay_after.max(Duration::from_millis(20));
+        // What a crash of this or another instance left is announced at once.
+        let mut going = true;
+        while going {
+            if let Err(error) = self.relay().await {
+                tracing::warn!(%error, "unannounced batches could not be read");
+            }
+            going = self.pause(interval).await;
+        }
+    }
+
+    async fn relay(&self) -> StoreResult<()> {
+        let age = i64::try_from(self.0.config.relay_after.as_millis()).unwrap_or(i64::MAX);
+        let before = Timestamp::from_millis(self.0.clock.now().as_millis().saturating_sub(age));
+        loop {
+            let batches = self.0.store.pending_batches(before, RELAY_BATCHES).await?;
+            if batches.is_empty() {
+                return Ok(());
+            }
+            let ids = batches
+                .iter()
+                .flat_map(|batch| batch.heads.iter().map(|(id, _)| *id))
+                .collect();
+            for head in self.0.store.heads(ids).await? {
+                self.hear_head(&head);
+                self.publish(Topic::Conversation(head.conversation), Notice::Head(head))
+                    .await;
+            }
+            self.0
+                .store
+                .settle(batches.iter().map(|batch| batch.id).collect())
+                .await?;
+        }
+    }
+
+    async fn run_housekeeping(self) {
+        while self.pause(HOUSEKEEPING).await {
+            let now = self.0.clock.now();
+            self.0.rates.shrink(now);
+            // Expired tokens are kept for a while: a clock may have run ahead.
+            let leeway = Duration::from_secs(60 * 60);
+            let before = Timestamp::from_millis(
+                now.as_millis()
+                    .saturating_sub(i64::try_from(leeway.as_millis()).unwrap_or(0)),
+            );
+            if let Err(error) = self.0.store.purge_tokens(before).await {
+                tracing::warn!(%error, "expired tokens could not be deleted");
+            }
+        }
+    }
+}
+
+/// A time varied by a fifth either way, so that instances do not keep step.
+fn vary(time: Duration) -> Duration {
+    let part = random::number().map_or(500, |number| number % 1_000);
+    let factor = 0.8 + 0.4 * (part as f64 / 1_000.0);
+    time.mul_f64(factor)
+}

@@ -1,0 +1,354 @@
+//! From a commit to the sockets: those of this instance directly, those of
+//! others by a hint, and the reading of what was missed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ruggine_core::api::message::{Item, Undecryptable};
+use ruggine_core::event::MessageEvent;
+use ruggine_core::{Blob, ConversationId, Event, Seq};
+
+use super::Engine;
+use super::lane::wire_row;
+use super::messages::opened_row;
+use crate::bus::{Notice, RosterDelta, Topic};
+use crate::hub::{Delivery, Offer, SharedEvent};
+use crate::metrics::Measurement;
+use crate::store::{ConversationHead, NewRow, StoreResult, StoredRow};
+
+/// Rows read at once by a repair.
+const REPAIR_ROWS: u32 = 100;
+/// Pause after a repair failed.
+const REPAIR_RETRY: Duration = Duration::from_secs(1);
+/// Bytes of bodies that travel in a hint; larger rows are read from the store.
+const HINT_BYTES: usize = 8 * 1024;
+
+/// Committed rows on their way to other instances, a notice per conversation.
+#[derive(Debug, Default)]
+pub(super) struct RowNotices(Vec<(ConversationId, u64, Vec<StoredRow>)>);
+
+impl RowNotices {
+    pub(super) fn add(&mut self, row: NewRow, seq: Seq, roster_version: u64) {
+        let id = row.conversation;
+        let row = stored(row, seq);
+        match self.0.iter_mut().find(|(known, ..)| *known == id) {
+            Some((_, version, rows)) => {
+                *version = roster_version;
+                rows.push(row);
+            }
+            None => self.0.push((id, roster_version, vec![row])),
+        }
+    }
+}
+
+fn stored(row: NewRow, seq: Seq) -> StoredRow {
+    StoredRow {
+        conversation: row.conversation,
+        seq,
+        kind: row.kind,
+        sender: row.sender,
+        device: row.device,
+        client_msg_id: row.client_msg_id,
+        epoch: row.epoch,
+        server_ts: row.server_ts,
+        body: row.body,
+    }
+}
+
+impl Engine {
+    /// Tells a row that was just committed here.
+    pub(super) async fn tell(
+        &self,
+        row: &NewRow,
+        seq: Seq,
+        roster_version: u64,
+        delta: Option<RosterDelta>,
+        payload: &Blob,
+    ) {
+        let item = Item::Row(wire_row(row, seq, payload));
+        self.deliver(Delivery {
+            conversation: row.conversation,
+            seq,
+            roster_version,
+            delta,
+            event: self.message_event(row.conversation, roster_version, item),
+        })
+        .await;
+    }
+
+    fn message_event(
+        &self,
+        conversation: ConversationId,
+        roster_version: u64,
+        item: Item,
+    ) -> Arc<SharedEvent> {
+        Arc::new(SharedEvent::new(Event::Message(MessageEvent {
+            conversation,
+            incarnation: self.0.incarnation,
+            roster_version,
+            item,
+        })))
+    }
+
+    async fn deliver(&self, delivery: Delivery) {
+        let id = delivery.conversation;
+        match self.0.hub.deliver(&delivery) {
+            Offer::Told { lagged } => self.count_lagged(lagged),
+            Offer::Opened => self.follow(vec![Topic::Conversation(id)]).await,
+            Offer::Repair => self.begin_repair(id),
+            Offer::Nothing | Offer::Repairing => {}
+        }
+    }
+
+    pub(super) async fn follow(&self, topics: Vec<Topic>) {
+        if topics.is_empty() {
+            return;
+        }
+        // Without the bus the sweep finds what was missed.
+        if let Err(error) = self.0.bus.follow(self.0.instance, topics).await {
+            tracing::warn!(%error, "topics could not be followed");
+        }
+    }
+
+    pub(super) async fn unfollow(&self, topics: Vec<Topic>) {
+        if topics.is_empty() {
+            return;
+        }
+        if let Err(error) = self.0.bus.unfollow(self.0.instance, topics).await {
+            tracing::warn!(%error, "topics could not be given up");
+        }
+    }
+
+    /// Hints rows to other instances.
+    pub(super) async fn publish_rows(&self, notices: RowNotices) {
+        for (conversation, roster_version, rows) in notices.0 {
+            self.hint(conversation, roster_version, None, rows).await;
+        }
+    }
+
+    /// Hints the notice of a roster change.
+    pub(super) async fn publish_notice(
+        &self,
+        notice: NewRow,
+        seq: Seq,
+        roster_version: u64,
+        delta: RosterDelta,
+    ) {
+        let conversation = notice.conversation;
+        let rows = vec![stored(notice, seq)];
+        // Somebody who is added may be online where the conversation is not followed.
+        for user in &delta.added {
+            let head = Notice::Head(ConversationHead {
+                conversation,
+                head: seq,
+                roster_version,
+            });
+            self.publish(Topic::User(*user), head).await;
+        }
+        self.hint(conversation, roster_version, Some(delta), rows)
+            .await;
+    }
+
+    /// Hints a row again, for whoever may have missed it.
+    pub(super) async fn publish_again(&self, row: StoredRow, roster_version: u64) {
+        self.hint(row.conversation, roster_version, None, vec![row])
+            .await;
+    }
+
+    async fn hint(
+        &self,
+        conversation: ConversationId,
+        roster_version: u64,
+        delta: Option<RosterDelta>,
+        rows: Vec<StoredRow>,
+    ) {
+        let Some(head) = rows.last().map(|row| row.seq) else {
+            return;
+        };
+        let small = rows.iter().map(|row| row.body.len()).sum::<usize>() <= HINT_BYTES * rows.len();
+        let notice = if small {
+            Notice::Rows {
+                incarnation: self.0.incarnation,
+                conversation,
+                roster_version,
+                delta,
+                rows: rows.into(),
+            }
+        } else {
+            Notice::Head(ConversationHead {
+                conversation,
+                head,
+                roster_version,
+            })
+        };
+        self.publish(Topic::Conversation(conversation), notice)
+            .await;
+    }
+
+    pub(super) async fn publish(&self, topic: Topic, notice: Notice) {
+        // A hint that does not go out costs latency: the outbox and the sweep
+        // bring what it was about.
+        if let Err(error) = self.0.bus.publish(self.0.instance, topic, notice).await {
+            tracing::debug!(%error, "a hint was not published");
+        }
+    }
+
+    /// Takes a hint of another instance.
+    pub(super) async fn hear(&self, notice: Notice) {
+        match notice {
+            Notice::Rows {
+                incarnation,
+                conversation,
+                roster_version,
+                delta,
+                rows,
+            } if incarnation == self.0.incarnation => {
+                self.hear_rows(conversation, roster_version, delta, &rows)
+                    .await;
+            }
+            Notice::Rows { .. } => {}
+            Notice::Head(head) if self.0.hub.repair_start(head.conversation).is_none() => {
+                self.seat_added(head.conversation).await;
+            }
+            Notice::Head(head) => self.hear_head(&head),
+            Notice::Ephemeral {
+                conversation,
+                except,
+                event,
+            } => {
+                let event = Arc::new(SharedEvent::new(event));
+                self.0.hub.broadcast(conversation, except, &event);
+            }
+            Notice::SessionRevoked { user, session } => self.0.hub.close_session(user, session),
+        }
+    }
+
+    async fn hear_rows(
+        &self,
+        conversation: ConversationId,
+        roster_version: u64,
+        delta: Option<RosterDelta>,
+        rows: &[StoredRow],
+    ) {
+        let last = rows.last().map(|row| row.seq);
+        for row in rows {
+            // A row that belongs to another conversation is no hint of this one.
+            if row.conversation != conversation {
+                return;
+            }
+            let is_last = Some(row.seq) == last;
+            let item = self.item(row);
+            self.deliver(Delivery {
+                conversation,
+                seq: row.seq,
+                roster_version,
+                delta: delta.clone().filter(|_| is_last),
+                event: self.message_event(conversation, roster_version, item),
+            })
+            .await;
+        }
+    }
+
+    /// Notes where a conversation stands, and reads what is missing here.
+    pub(super) fn hear_head(&self, head: &ConversationHead) {
+        if self.0.hub.notice_head(head) == Offer::Repair {
+            self.begin_repair(head.conversation);
+        }
+    }
+
+    /// A head of a conversation that nobody here sits in: perhaps somebody
+    /// here was added to it.
+    async fn seat_added(&self, id: ConversationId) {
+        let roster = match self.0.store.roster(id).await {
+            Ok(Some(roster)) => roster,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, "a roster could not be read");
+                return;
+            }
+        };
+        if self.0.hub.open(id, &roster) {
+            self.follow(vec![Topic::Conversation(id)]).await;
+        }
+    }
+
+    /// Reads what was missed in a conversation and tells it. One repair a
+    /// conversation runs at a time; the hub sees to that.
+    pub(super) fn begin_repair(&self, id: ConversationId) {
+        self.0.metrics.record(Measurement::Repaired);
+        let engine = self.clone();
+        self.0.tasks.spawn(async move {
+            loop {
+                match engine.repair(id).await {
+                    Ok(()) => return,
+                    Err(error) => {
+                        tracing::warn!(%error, conversation = %id, "a gap could not be read yet");
+                    }
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(REPAIR_RETRY) => {}
+                    () = engine.0.stopping.cancelled() => {
+                        engine.0.hub.abandon_repair(id);
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    async fn repair(&self, id: ConversationId) -> StoreResult<()> {
+        while let Some(start) = self.0.hub.repair_start(id) {
+            let Some(mut known) = self.0.store.heads(vec![id]).await?.pop() else {
+                self.0.hub.abandon_repair(id);
+                return Ok(());
+            };
+            if known.roster_version != start.roster_version {
+                let Some(roster) = self.0.store.roster(id).await? else {
+                    self.0.hub.abandon_repair(id);
+                    return Ok(());
+                };
+                // Rows beyond the roster that was read may have removed somebody.
+                known.head = roster.head;
+                known.roster_version = roster.version;
+                self.0.hub.reseat(id, &roster);
+            }
+            let rows = self
+                .0
+                .store
+                .rows(id, start.head.next(), known.head, REPAIR_ROWS)
+                .await?;
+            let complete = rows.len() < REPAIR_ROWS as usize;
+            for row in rows {
+                let item = self.item(&row);
+                let event = self.message_event(id, known.roster_version, item);
+                let lagged = self.0.hub.deliver_repaired(id, row.seq, &event);
+                self.count_lagged(lagged);
+            }
+            if complete && self.0.hub.finish_repair(id, &known) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn count_lagged(&self, lagged: u64) {
+        for _ in 0..lagged {
+            self.0.metrics.record(Measurement::Lagged);
+        }
+    }
+
+    /// A stored row as it travels, or the word that it does not open.
+    pub(super) fn item(&self, row: &StoredRow) -> Item {
+        match self.0.sealer.open_row(row) {
+            Ok(payload) => Item::Row(opened_row(row, payload)),
+            Err(_) => Item::Undecryptable(Undecryptable {
+                seq: row.seq,
+                kind: row.kind,
+                sender: row.sender,
+                device: row.device,
+                client_msg_id: row.client_msg_id,
+                server_ts: row.server_ts,
+            }),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `/healthz`: the process runs. `/readyz`: it can serve.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::Edge;
+
+pub(super) async fn healthz() -> (StatusCode, &'static str) {
+    (StatusCode::OK, "ok\n")
+}
+
+pub(super) async fn readyz(State(edge): State<Edge>) -> (StatusCode, &'static str) {
+    const NOT_READY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+    if edge.lifecycle.leaving.is_cancelled() {
+        return (NOT_READY, "leaving\n");
+    }
+    match edge.engine.ready().await {
+        Ok(true) => (StatusCode::OK, "ready\n"),
+        Ok(false) => (NOT_READY, "stopping\n"),
+        Err(error) => {
+            tracing::warn!(%error, "not ready: the store does not answer");
+            (NOT_READY, "the store does not answer\n")
+        }
+    }
+}

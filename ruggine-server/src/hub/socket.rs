@@ -1,0 +1,238 @@
+//! A live connection as the hub knows it: a bounded queue that nobody waits
+//! for. What does not fit is left out and told as a head.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use ruggine_core::codec::Encoding;
+use ruggine_core::error::CloseCode;
+use ruggine_core::event::{HeadMark, ResyncEvent};
+use ruggine_core::{ConversationId, Event, Seq};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use super::event::{SharedEvent, Weight};
+use crate::auth::Principal;
+
+/// Heads told in one frame.
+const HEADS_PER_FRAME: usize = 500;
+
+/// Bounds of one socket's queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueBounds {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+}
+
+/// A live, authenticated connection.
+#[derive(Debug)]
+pub struct Socket {
+    principal: Principal,
+    encoding: Encoding,
+    bounds: QueueBounds,
+    queue: Mutex<Queue>,
+    /// Conversations in which it has a seat; `None` once it is gone.
+    seats: Mutex<Option<HashSet<ConversationId>>>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Queued>,
+    events: usize,
+    bytes: usize,
+    /// Newest number left out of each conversation. Not empty means lagging.
+    left_out: BTreeMap<ConversationId, Seq>,
+    lagged: u64,
+    close: Option<CloseCode>,
+}
+
+#[derive(Debug)]
+enum Queued {
+    Reply(Bytes, Option<OwnedSemaphorePermit>),
+    Event(Arc<SharedEvent>, usize),
+}
+
+/// What the connection does next.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// Send this frame. The permit is held until it is sent.
+    Frame(Bytes, Option<OwnedSemaphorePermit>),
+    /// Close with this code.
+    Close(CloseCode),
+}
+
+impl Socket {
+    pub(crate) fn new(principal: Principal, encoding: Encoding, bounds: QueueBounds) -> Self {
+        Self {
+            principal,
+            encoding,
+            bounds,
+            queue: Mutex::default(),
+            seats: Mutex::new(Some(HashSet::new())),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Whose it is.
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// How often its queue has overflowed.
+    pub fn times_lagged(&self) -> u64 {
+        self.queue.lock().lagged
+    }
+
+    /// Queues the answer to a request. Answers are bounded by the requests
+    /// that are admitted, so they are never left out.
+    pub fn reply(&self, frame: Bytes, permit: Option<OwnedSemaphorePermit>) {
+        self.queue
+            .lock()
+            .frames
+            .push_back(Queued::Reply(frame, permit));
+        self.wake.notify_one();
+    }
+
+    /// Offers an event without waiting; `false` when the queue just overflowed.
+    pub(crate) fn offer(&self, event: &Arc<SharedEvent>) -> bool {
+        let length = event.frame(self.encoding).len();
+        let mut queue = self.queue.lock();
+        let admitted = queue.admit(event, length, self.bounds);
+        drop(queue);
+        self.wake.notify_one();
+        admitted
+    }
+
+    /// Tells where a conversation stands instead of its events.
+    pub(crate) fn mark_head(&self, conversation: ConversationId, head: Seq) {
+        self.queue.lock().leave_out(conversation, head);
+        self.wake.notify_one();
+    }
+
+    /// Asks the connection to close.
+    pub(crate) fn close(&self, code: CloseCode) {
+        self.queue.lock().close.get_or_insert(code);
+        self.wake.notify_one();
+    }
+
+    /// The next thing to do. Cancel safe: nothing is taken until it returns.
+    pub async fn next(&self) -> Outgoing {
+        loop {
+            if let Some(outgoing) = self.try_next() {
+                return outgoing;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// The next thing to do, if there is one.
+    pub fn try_next(&self) -> Option<Outgoing> {
+        let mut queue = self.queue.lock();
+        if let Some(code) = queue.close {
+            return Some(Outgoing::Close(code));
+        }
+        match queue.frames.pop_front() {
+            Some(Queued::Reply(frame, permit)) => Some(Outgoing::Frame(frame, permit)),
+            Some(Queued::Event(event, length)) => {
+                queue.events -= 1;
+                queue.bytes -= length;
+                Some(Outgoing::Frame(event.frame(self.encoding), None))
+            }
+            None => queue
+                .take_heads()
+                .map(|heads| Outgoing::Frame(SharedEvent::new(heads).frame(self.encoding), None)),
+        }
+    }
+
+    /// Takes a seat in a conversation; `false` when the socket is gone.
+    pub(super) fn sit(&self, conversation: ConversationId) -> bool {
+        match self.seats.lock().as_mut() {
+            Some(seats) => {
+                seats.insert(conversation);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Gives up a seat.
+    pub(super) fn stand(&self, conversation: ConversationId) {
+        if let Some(seats) = self.seats.lock().as_mut() {
+            seats.remove(&conversation);
+        }
+    }
+
+    /// Takes no seat from now on; those that it had.
+    pub(super) fn depart(&self) -> HashSet<ConversationId> {
+        self.seats.lock().take().unwrap_or_default()
+    }
+}
+
+impl Queue {
+    fn admit(&mut self, event: &Arc<SharedEvent>, length: usize, bounds: QueueBounds) -> bool {
+        let full = self.events >= bounds.events || self.bytes + length > bounds.bytes;
+        let half = self.events * 2 >= bounds.events || self.bytes * 2 > bounds.bytes;
+        match event.weight() {
+            Weight::Ephemeral if half || self.is_lagging() => true,
+            Weight::Receipt if full || self.is_lagging() => true,
+            Weight::Durable(conversation, seq) if self.is_lagging() => {
+                self.leave_out(conversation, seq);
+                true
+            }
+            Weight::Durable(conversation, seq) if full => {
+                self.overflow();
+                self.leave_out(conversation, seq);
+                false
+            }
+            _ => {
+                self.events += 1;
+                self.bytes += length;
+                self.frames
+                    .push_back(Queued::Event(Arc::clone(event), length));
+                true
+            }
+        }
+    }
+
+    fn is_lagging(&self) -> bool {
+        !self.left_out.is_empty()
+    }
+
+    /// Leaves every waiting event out; answers stay.
+    fn overflow(&mut self) {
+        self.lagged += 1;
+        let waiting = std::mem::take(&mut self.frames);
+        for queued in waiting {
+            match queued {
+                Queued::Reply(..) => self.frames.push_back(queued),
+                Queued::Event(event, _) => {
+                    if let Weight::Durable(conversation, seq) = event.weight() {
+                        self.leave_out(conversation, seq);
+                    }
+                }
+            }
+        }
+        self.events = 0;
+        self.bytes = 0;
+    }
+
+    fn leave_out(&mut self, conversation: ConversationId, seq: Seq) {
+        let newest = self.left_out.entry(conversation).or_insert(seq);
+        *newest = seq.max(*newest);
+    }
+
+    fn take_heads(&mut self) -> Option<Event> {
+        if self.left_out.is_empty() {
+            return None;
+        }
+        let mut heads = Vec::new();
+        while heads.len() < HEADS_PER_FRAME
+            && let Some((conversation, head)) = self.left_out.pop_first()
+        {
+            heads.push(HeadMark { conversation, head });
+        }
+        Some(Event::Resync(ResyncEvent { heads }))
+    }
+}

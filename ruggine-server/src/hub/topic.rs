@@ -1,0 +1,75 @@
+//! A conversation with members online here: who sits in it, and how far it has
+//! been told.
+
+use std::sync::Arc;
+
+use ruggine_core::{ConversationId, Seq};
+
+use super::event::SharedEvent;
+use super::socket::Socket;
+
+/// A socket in a conversation.
+#[derive(Debug, Clone)]
+pub(super) struct Seat {
+    pub(super) socket: Arc<Socket>,
+    /// The first row that its user may see.
+    pub(super) from: Seq,
+}
+
+/// What a repair has to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) head: Seq,
+    pub(super) roster_version: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) roster_version: u64,
+    /// The last number that was offered to the seats.
+    pub(super) head: Seq,
+    pub(super) member_count: u32,
+    pub(super) seats: Vec<Seat>,
+    /// Set while a repair reads what was missed. Nothing is offered meanwhile.
+    pub(super) repair: Option<Target>,
+}
+
+impl Topic {
+    pub(super) fn take_seat(&mut self, conversation: ConversationId, socket: &Arc<Socket>, from: Seq) {
+        let seated = self
+            .seats
+            .iter()
+            .any(|seat| Arc::ptr_eq(&seat.socket, socket));
+        if !seated && socket.sit(conversation) {
+            self.seats.push(Seat {
+                socket: Arc::clone(socket),
+                from,
+            });
+        }
+    }
+
+    /// Offers a row to everybody who may see it; how many queues overflowed.
+    pub(super) fn tell(&self, seq: Seq, event: &Arc<SharedEvent>) -> u64 {
+        let offered = self
+            .seats
+            .iter()
+            .filter(|seat| seat.from <= seq)
+            .map(|seat| u64::from(!seat.socket.offer(event)));
+        offered.sum()
+    }
+
+    /// Asks for a repair that reaches at least this; `true` when none was under way.
+    pub(super) fn want(&mut self, target: Target) -> bool {
+        match &mut self.repair {
+            Some(wanted) => {
+                wanted.head = wanted.head.max(target.head);
+                wanted.roster_version = wanted.roster_version.max(target.roster_version);
+                false
+            }
+            None => {
+                self.repair = Some(target);
+                true
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Rates: who may do how much in what time.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use parking_lot::Mutex;
+use ruggine_core::{ConversationId, DeviceId, Timestamp};
+
+use crate::config::Limits;
+
+/// A rate per key.
+#[derive(Debug)]
+pub(crate) struct Rate<K: Hash + Eq + Clone>(
+    RateLimiter<K, DashMapStateStore<K>, DefaultClock>,
+);
+
+/// How long to wait before trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RetryAfter(pub(crate) Duration);
+
+impl<K: Hash + Eq + Clone> Rate<K> {
+    fn new(quota: Quota) -> Self {
+        Self(RateLimiter::dashmap(quota))
+    }
+
+    pub(crate) fn check(&self, key: &K) -> Result<(), RetryAfter> {
+        self.0
+            .check_key(key)
+            .map_err(|until| RetryAfter(until.wait_time_from(DefaultClock::default().now())))
+    }
+
+    /// Forgets keys whose rate has recovered, so that memory follows use.
+    fn shrink(&self) {
+        self.0.retain_recent();
+        self.0.shrink_to_fit();
+    }
+}
+
+/// All rates of an engine.
+#[derive(Debug)]
+pub(crate) struct RateLimits {
+    pub(crate) sends: Rate<DeviceId>,
+    pub(crate) requests: Rate<DeviceId>,
+    pub(crate) typing: Rate<(DeviceId, ConversationId)>,
+    pub(crate) logins: Rate<IpAddr>,
+    pub(crate) registrations: Rate<IpAddr>,
+    pub(crate) failures: LoginFailures,
+}
+
+impl RateLimits {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let per_second = |count| Quota::per_second(at_least_one(count));
+        Self {
+            sends: Rate::new(
+                per_second(limits.sends_per_second).allow_burst(at_least_one(limits.send_burst)),
+            ),
+            requests: Rate::new(
+                per_second(limits.requests_per_second)
+                    .allow_burst(at_least_one(limits.requests_per_second.saturating_mul(4))),
+            ),
+            typing: Rate::new(
+                Quota::with_period(limits.typing_interval)
+                    .unwrap_or_else(|| per_second(1))
+                    // A report that the user stopped may follow at once.
+                    .allow_burst(at_least_one(2)),
+            ),
+            logins: Rate::new(Quota::per_minute(at_least_one(limits.logins_per_address))),
+            registrations: Rate::new(Quota::per_hour(at_least_one(
+                limits.registrations_per_address,
+            ))),
+            failures: LoginFailures::new(limits.login_failures_per_account),
+        }
+    }
+
+    /// Forgets what no longer limits anybody.
+    pub(crate) fn shrink(&self, now: Timestamp) {
+        self.sends.shrink();
+        self.requests.shrink();
+        self.typing.shrink();
+        self.logins.shrink();
+        self.registrations.shrink();
+        self.failures.shrink(now);
+    }
+}
+
+fn at_least_one(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+}
+
+/// Failed logins per account: so many in a minute, then a wait that doubles
+/// with each further failure.
+#[derive(Debug)]
+pub(crate) struct LoginFailures {
+    allowed: u32,
+    accounts: Mutex<HashMap<String, Failures>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    count: u32,
+    last: Timestamp,
+    blocked_until: Timestamp,
+}
+
+impl LoginFailures {
+    const WINDOW: Duration = Duration::from_secs(60);
+    const LONGEST: Duration = Duration::from_secs(60 * 60);
+    /// Accounts remembered at once. Beyond, those that are not blocked go first.
+    const ACCOUNTS: usize = 100_000;
+
+    fn new(allowed: u32) -> Self {
+        Self {
+            allowed,
+            accounts: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn check(&self, username: &str, now: Timestamp) -> Result<(), RetryAfter> {
+        match self.accounts.lock().get(username) {
+            Some(failures) if failures.blocked_until > now => {
+                Err(RetryAfter(failures.blocked_until.since(now)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn failed(&self, username: &str, now: Timestamp) {
+        let mut accounts = self.accounts.lock();
+        if accounts.len() >= Self::ACCOUNTS {
+            accounts.retain(|_, failures| failures.blocked_until > now);
+        }
+        let failures = accounts.entry(username.to_owned()).or_insert(Failures {
+            count: 0,
+            last: now,
+            blocked_until: now,
+        });
+        if now.since(failures.last.max(failures.blocked_until)) > Self::WINDOW {
+            failures.count = 0;
+        }
+        failures.count += 1;
+        failures.last = now;
+        if let Some(over) = failures.count.checked_sub(self.allowed) {
+            let wait = Self::WINDOW.saturating_mul(1 << over.min(16));
+            failures.blocked_until = now.after(wait.min(Self::LONGEST));
+        }
+    }
+
+    pub(crate) fn succeeded(&self, username: &str) {
+        self.accounts.lock().remove(username);
+    }
+
+    fn shrink(&self, now: Timestamp) {
+        self.accounts.lock().retain(|_, failures| {
+            now.since(failures.last.max(failures.blocked_until)) <= Self::WINDOW
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_after_failed_logins_doubles_and_a_success_ends_it() {
+        let failures = LoginFailures::new(5);
+        let mut now = Timestamp::from_millis(1_000_000);
+        for _ in 0..4 {
+            failures.failed("ada", now);
+            assert_eq!(failures.check("ada", now), Ok(()));
+        }
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            failures.failed("ada", now);
+            let RetryAfter(wait) = failures.check("ada", now).unwrap_err();
+            waits.push(wait.as_secs());
+            now = now.after(wait);
+            assert_eq!(failures.check("ada", now), Ok(()));
+        }
+        assert_eq!(waits, [60, 120, 240, 480]);
+        assert_eq!(failures.check("bob", now), Ok(()));
+        failures.succeeded("ada");
+        failures.failed("ada", now);
+        assert_eq!(failures.check("ada", now), Ok(()));
+    }
+
+    #[test]
+    fn a_rate_refuses_beyond_its_burst_and_says_how_long_to_wait() {
+        let rate = Rate::new(Quota::per_second(at_least_one(1)).allow_burst(at_least_one(3)));
+        for _ in 0..3 {
+            assert_eq!(rate.check(&7), Ok(()));
+        }
+        let RetryAfter(wait) = rate.check(&7).unwrap_err();
+        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1));
+        assert_eq!(rate.check(&8), Ok(()));
+    }
+}

@@ -1,0 +1,192 @@
+//! Cases of [`Maintenance`](crate::store::Maintenance) and of the
+//! [`Store`] itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ruggine_core::api::message::PageStart;
+use ruggine_core::{Seq, SessionId, UserId};
+use ruggine_crypto::token::TokenKind;
+
+use super::fixture::{
+    NOW, group, hash, message, new_group, new_session, new_user, notice, people, query, sealed,
+    tokens,
+};
+use crate::store::{
+    Append, BatchId, ChangeRoster, HeadsQuery, LoginDevice, MemberEffect, MovePosition,
+    PositionKind, RotateTokens, SealedText, Store, StoreError,
+};
+
+/// There is somewhere to write.
+pub async fn a_store_has_at_least_one_lane(store: Arc<dyn Store>) {
+    assert!(store.lanes() > 0);
+}
+
+/// The log keeps its identity, and says what makes its commits durable.
+pub async fn the_facts_stay_the_same(store: Arc<dyn Store>) {
+    let before = store.facts().await.expect("read");
+    assert!(
+        !before.durability.is_empty(),
+        "what a commit rests on is read back"
+    );
+    let [ada] = people(&*store).await;
+    group(&*store, ada, &[]).await;
+    assert_eq!(store.facts().await.expect("read"), before);
+}
+
+/// A store that works says so.
+pub async fn a_store_that_works_answers_a_ping(store: Arc<dyn Store>) {
+    store.ping().await.expect("answered");
+}
+
+/// Keys are remembered with the record that proves them.
+pub async fn registered_keys_are_all_remembered(store: Arc<dyn Store>) {
+    assert_eq!(store.sealing_keys().await.expect("read"), []);
+    for (kid, record) in [("k1", "one"), ("k2", "two")] {
+        store
+            .register_key(kid.to_owned(), sealed(record))
+            .await
+            .expect("registered");
+    }
+    let expected = HashMap::from([
+        ("k1".to_owned(), sealed("one")),
+        ("k2".to_owned(), sealed("two")),
+    ]);
+    assert_eq!(keys(&*store).await, expected);
+}
+
+/// A second registration, with whatever record, leaves the first as it is.
+pub async fn a_key_registered_again_keeps_its_record(store: Arc<dyn Store>) {
+    for record in ["one", "one", "another"] {
+        store
+            .register_key("k1".to_owned(), sealed(record))
+            .await
+            .expect("registered");
+    }
+    let expected = HashMap::from([("k1".to_owned(), sealed("one"))]);
+    assert_eq!(keys(&*store).await, expected);
+}
+
+async fn keys(store: &dyn Store) -> HashMap<String, SealedText> {
+    let keys = store.sealing_keys().await.expect("read");
+    let count = keys.len();
+    let keys: HashMap<_, _> = keys.into_iter().collect();
+    assert_eq!(keys.len(), count, "every key stands there once");
+    keys
+}
+
+fn failed<T>(step: &str, outcome: Result<T, StoreError>) {
+    assert!(outcome.is_err(), "{step} worked on a closed store");
+}
+
+/// No step works on a closed store, and none hangs; closing it again is harmless.
+pub async fn every_step_fails_once_the_store_is_closed(store: Arc<dyn Store>) {
+    let [ada] = people(&*store).await;
+    let id = group(&*store, ada, &[]).await;
+    store.close().await;
+
+    let (user, device, session) = (ada.user, ada.device, SessionId::new(NOW));
+    failed("ping", store.ping().await);
+    failed("facts", store.facts().await);
+    failed("sealing_keys", store.sealing_keys().await);
+    failed(
+        "register_key",
+        store.register_key("k".to_owned(), sealed("r")).await,
+    );
+
+    failed("create_user", store.create_user(new_user()).await);
+    failed(
+        "user_by_name",
+        store.user_by_name(new_user().username).await,
+    );
+    failed("users", store.users(vec![user]).await);
+    failed(
+        "acquaintances",
+        store.acquaintances(user, vec![UserId::new(NOW)]).await,
+    );
+
+    let next = tokens(user);
+    let rotation = RotateTokens {
+        user,
+        presented: next.refresh.hash,
+        next,
+        at: NOW,
+    };
+    let known = LoginDevice::Known {
+        id: device,
+        secret: hash(TokenKind::Device, user),
+    };
+    let login = new_session(user, known);
+    failed("open_session", store.open_session(login).await);
+    failed(
+        "session_by_access",
+        store.session_by_access(user, next.access.hash, NOW).await,
+    );
+    failed("rotate_tokens", store.rotate_tokens(rotation).await);
+    failed("sessions", store.sessions(user, NOW).await);
+    failed(
+        "revoke_session",
+        store.revoke_session(user, session, NOW).await,
+    );
+    failed(
+        "revoked_among",
+        store.revoked_among(vec![(user, session)]).await,
+    );
+    failed(
+        "touch_session",
+        store.touch_session(user, session, NOW).await,
+    );
+    failed(
+        "advance_write_counter",
+        store.advance_write_counter(user, device, 1).await,
+    );
+    failed("purge_tokens", store.purge_tokens(NOW).await);
+
+    failed(
+        "create_conversation",
+        store.create_conversation(new_group(ada, &[])).await,
+    );
+    failed("conversation", store.conversation(id, user).await);
+    failed("conversations", store.conversations(user, None, 1).await);
+    failed("memberships", store.memberships(user).await);
+    failed("members", store.members(id, None, 1).await);
+    failed("roster_view", store.roster_view(id, vec![user]).await);
+    failed("roster", store.roster(id).await);
+    let change = ChangeRoster {
+        expected_version: 1,
+        effects: vec![MemberEffect::Remove(user)],
+        notice: notice(id, ada),
+    };
+    failed("change_roster", store.change_roster(change).await);
+
+    let append = Append {
+        rows: vec![message(id, ada)],
+        settled: Vec::new(),
+        at: NOW,
+    };
+    failed("append", store.append(append).await);
+    failed("page", store.page(query(id, user, PageStart::Newest)).await);
+    failed("rows", store.rows(id, Seq::new(1), Seq::new(1), 1).await);
+    failed("heads", store.heads(vec![id]).await);
+    failed("pending_batches", store.pending_batches(NOW, 1).await);
+    failed("settle", store.settle(vec![BatchId([1; 16])]).await);
+
+    let heads = HeadsQuery {
+        user,
+        device,
+        after: None,
+        all: true,
+        limit: 1,
+    };
+    failed("device_heads", store.device_heads(heads).await);
+    let to = MovePosition {
+        kind: PositionKind::Read,
+        user,
+        device,
+        conversation: id,
+        seq: Seq::new(1),
+    };
+    failed("move_positions", store.move_positions(vec![to]).await);
+
+    store.close().await;
+}

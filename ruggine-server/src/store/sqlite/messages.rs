@@ -1,0 +1,475 @@
+//! The log: appending with gap-free numbers, reading within windows.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use ruggine_core::api::conversation::Role;
+use ruggine_core::policy::{self, Action};
+use ruggine_core::api::message::PageStart;
+use ruggine_core::{ConversationId, DeviceId, Seq, Timestamp, UserId};
+use ruggine_crypto::random;
+use sqlx::sqlite::SqliteConnection;
+
+use super::rows::{Columns, MESSAGE_COLUMNS, id_list, integer};
+use super::sessions::advance;
+use super::{SqliteStore, store_error};
+use crate::store::window::{Segment, Window, plan_page, visible_head};
+use crate::store::{
+    AdvanceCounter, Append, AppendOutcome, AppendRefusal, Appended, BatchId, ConversationHead,
+    MessageStore, NewRow, PageItem, PageQuery, PendingBatch, StoreError, StoreResult, StoredPage,
+    StoredRow,
+};
+
+const SELECT_DUPLICATE: &str = "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
+     FROM messages WHERE conv_id = ?1 AND device_id = ?2 AND client_msg_id = ?3";
+const SELECT_ASCENDING: &str = "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
+     FROM messages WHERE conv_id = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4";
+const SELECT_DESCENDING: &str = "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
+     FROM messages WHERE conv_id = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq DESC LIMIT ?4";
+
+impl MessageStore for SqliteStore {
+    async fn append(&self, batch: Append) -> StoreResult<Appended> {
+        let mut writing = self.write().await?;
+        let mut tx = writing.begin().await?;
+        let mut appender = Appender {
+            connection: &mut tx,
+            heads: HashMap::new(),
+            roles: HashMap::new(),
+            counters: HashMap::new(),
+        };
+        let mut outcomes = Vec::with_capacity(batch.rows.len());
+        for row in &batch.rows {
+            outcomes.push(appender.append(row).await?);
+        }
+        let written = appender.finish().await?;
+        let announced = record_batch(&mut tx, &written, batch.at).await?;
+        delete_batches(&mut tx, &batch.settled).await?;
+        tx.commit().await.map_err(store_error)?;
+        Ok(Appended {
+            outcomes,
+            batch: announced,
+        })
+    }
+
+    async fn page(&self, query: PageQuery) -> StoreResult<Option<StoredPage>> {
+        let mut reader = self.readers.acquire().await.map_err(store_error)?;
+        let Some((windows, last)) = windows(&mut reader, query.conversation, query.user).await?
+        else {
+            return Ok(None);
+        };
+        let plan = plan_page(&windows, last, query.start, query.rows_max);
+        let items = match query.start {
+            PageStart::After(_) => read_forward(&mut reader, &query, plan).await?,
+            PageStart::Before(_) | PageStart::Newest => {
+                read_backward(&mut reader, &query, plan).await?
+            }
+        };
+        Ok(Some(StoredPage {
+            head: visible_head(&windows, last),
+            items,
+        }))
+    }
+
+    async fn rows(
+        &self,
+        id: ConversationId,
+        from: Seq,
+        to: Seq,
+        limit: u32,
+    ) -> StoreResult<Vec<StoredRow>> {
+        let mut reader = self.readers.acquire().await.map_err(store_error)?;
+        select(&mut reader, SELECT_ASCENDING, id, from, to, limit).await
+    }
+
+    async fn heads(&self, ids: Vec<ConversationId>) -> StoreResult<Vec<ConversationHead>> {
+        let rows = sqlx::query(
+            "SELECT c.conv_id, c.last_seq, c.roster_version
+             FROM json_each(?1) j JOIN conversations c ON c.conv_id = unhex(j.value)",
+        )
+        .bind(id_list(ids.iter().map(ConversationId::as_bytes)))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(store_error)?;
+        rows.iter()
+            .map(|row| {
+                let columns = Columns { table: "conversations", row };
+                Ok(ConversationHead {
+                    conversation: columns.id("conv_id")?,
+                    head: columns.seq("last_seq")?,
+                    roster_version: columns.number("roster_version")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn pending_batches(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<PendingBatch>> {
+        let rows = sqlx::query(
+            "SELECT batch_id, heads FROM outbox WHERE created_at < ?1 ORDER BY created_at LIMIT ?2",
+        )
+        .bind(before.as_millis())
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(store_error)?;
+        rows.iter()
+            .map(|row| {
+                let columns = Columns { table: "outbox", row };
+                let id: [u8; 16] = columns
+                    .blob("batch_id")?
+                    .try_into()
+                    .map_err(|_| columns.inconsistent("batch_id"))?;
+                let heads = serde_json::from_str(columns.text("heads")?)
+                    .map_err(|_| columns.inconsistent("heads"))?;
+                Ok(PendingBatch {
+                    id: BatchId(id),
+                    heads,
+                })
+            })
+            .collect()
+    }
+
+    async fn settle(&self, batches: Vec<BatchId>) -> StoreResult<()> {
+        let mut writing = self.write().await?;
+        let mut tx = writing.begin().await?;
+        delete_batches(&mut tx, &batches).await?;
+        tx.commit().await.map_err(store_error)
+    }
+}
+
+/// What one batch has learned and changed so far.
+struct Appender<'a> {
+    connection: &'a mut SqliteConnection,
+    heads: HashMap<ConversationId, Option<LogHead>>,
+    roles: HashMap<(ConversationId, UserId), Option<Role>>,
+    counters: HashMap<(DeviceId, u64), AdvanceCounter>,
+}
+
+#[derive(Clone, Copy)]
+struct LogHead {
+    last: Seq,
+    roster_version: u64,
+    epoch: Option<u64>,
+    moved: bool,
+}
+
+impl Appender<'_> {
+    async fn append(&mut self, row: &NewRow) -> StoreResult<AppendOutcome> {
+        if self.counter_is_behind(row).await? {
+            return Ok(AppendOutcome::Refused(AppendRefusal::DeviceRestored));
+        }
+        let Some(head) = self.head(row.conversation).await? else {
+            return Ok(AppendOutcome::Refused(AppendRefusal::NotAMember));
+        };
+        if let Some(earlier) = self.duplicate(row).await? {
+            return Ok(AppendOutcome::Duplicate {
+                row: Box::new(earlier),
+                roster_version: head.roster_version,
+            });
+        }
+        match self.role(row.conversation, row.sender).await? {
+            None => return Ok(AppendOutcome::Refused(AppendRefusal::NotAMember)),
+            Some(role) if !policy::allows(role, Action::Send) => {
+                return Ok(AppendOutcome::Refused(AppendRefusal::Forbidden));
+            }
+            Some(_) => {}
+        }
+        if head.epoch != row.epoch {
+            return Ok(AppendOutcome::Refused(AppendRefusal::StaleEpoch));
+        }
+        let seq = head.last.next();
+        insert(self.connection, row, seq).await?;
+        let moved = LogHead {
+            last: seq,
+            moved: true,
+            ..head
+        };
+        self.heads.insert(row.conversation, Some(moved));
+        Ok(AppendOutcome::Appended {
+            seq,
+            roster_version: head.roster_version,
+        })
+    }
+
+    async fn counter_is_behind(&mut self, row: &NewRow) -> StoreResult<bool> {
+        let Some(counter) = row.write_counter else {
+            return Ok(false);
+        };
+        let outcome = match self.counters.entry((row.device, counter)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(entry) => *entry
+                .insert(advance(self.connection, row.sender, row.device, counter).await?),
+        };
+        Ok(outcome == AdvanceCounter::Behind)
+    }
+
+    async fn head(&mut self, id: ConversationId) -> StoreResult<Option<LogHead>> {
+        if let Some(head) = self.heads.get(&id) {
+            return Ok(*head);
+        }
+        let row = sqlx::query(
+            "SELECT last_seq, roster_version, mls_epoch FROM conversations WHERE conv_id = ?1",
+        )
+        .bind(&id.as_bytes()[..])
+        .fetch_optional(&mut *self.connection)
+        .await
+        .map_err(store_error)?;
+        let head = row
+            .map(|row| {
+                let columns = Columns { table: "conversations", row: &row };
+                Ok::<_, StoreError>(LogHead {
+                    last: columns.seq("last_seq")?,
+                    roster_version: columns.number("roster_version")?,
+                    epoch: match columns.optional_integer("mls_epoch")? {
+                        None => None,
+                        Some(_) => Some(columns.number("mls_epoch")?),
+                    },
+                    moved: false,
+                })
+            })
+            .transpose()?;
+        self.heads.insert(id, head);
+        Ok(head)
+    }
+
+    async fn duplicate(&mut self, row: &NewRow) -> StoreResult<Option<StoredRow>> {
+        let found = sqlx::query(SELECT_DUPLICATE)
+            .bind(&row.conversation.as_bytes()[..])
+            .bind(&row.device.as_bytes()[..])
+            .bind(&row.client_msg_id.as_bytes()[..])
+            .fetch_optional(&mut *self.connection)
+            .await
+            .map_err(store_error)?;
+        found
+            .map(|row| Columns { table: "messages", row: &row }.message())
+            .transpose()
+    }
+
+    async fn role(&mut self, id: ConversationId, user: UserId) -> StoreResult<Option<Role>> {
+        if let Some(role) = self.roles.get(&(id, user)) {
+            return Ok(*role);
+        }
+        let row = sqlx::query(
+            "SELECT role FROM members WHERE conv_id = ?1 AND user_id = ?2 AND until_seq IS NULL",
+        )
+        .bind(&id.as_bytes()[..])
+        .bind(&user.as_bytes()[..])
+        .fetch_optional(&mut *self.connection)
+        .await
+        .map_err(store_error)?;
+        let role = match row {
+            None => None,
+            Some(row) => Columns { table: "members", row: &row }.role()?,
+        };
+        self.roles.insert((id, user), role);
+        Ok(role)
+    }
+
+    /// Writes the counters back, once per conversation.
+    async fn finish(self) -> StoreResult<Vec<(ConversationId, Seq)>> {
+        let mut written: Vec<(ConversationId, Seq)> = self
+            .heads
+            .into_iter()
+            .filter_map(|(id, head)| head.filter(|head| head.moved).map(|head| (id, head.last)))
+            .collect();
+        written.sort_unstable_by_key(|(id, _)| *id);
+        for (id, last) in &written {
+            sqlx::query("UPDATE conversations SET last_seq = ?2 WHERE conv_id = ?1")
+                .bind(&id.as_bytes()[..])
+                .bind(integer(last.get()))
+                .execute(&mut *self.connection)
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(written)
+    }
+}
+
+/// Writes a row under a number that the caller has taken.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    row: &NewRow,
+    seq: Seq,
+) -> StoreResult<()> {
+    sqlx::query(
+        "INSERT INTO messages (conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, key_id, created_at, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )
+    .bind(&row.conversation.as_bytes()[..])
+    .bind(integer(seq.get()))
+    .bind(row.kind.as_str())
+    .bind(&row.sender.as_bytes()[..])
+    .bind(&row.device.as_bytes()[..])
+    .bind(&row.client_msg_id.as_bytes()[..])
+    .bind(row.epoch.map(integer))
+    .bind(&*row.key_id)
+    .bind(row.server_ts.as_millis())
+    .bind(&*row.body)
+    .execute(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(())
+}
+
+/// Notes what was committed until it has been announced.
+pub(super) async fn record_batch(
+    connection: &mut SqliteConnection,
+    heads: &[(ConversationId, Seq)],
+    at: Timestamp,
+) -> StoreResult<Option<BatchId>> {
+    if heads.is_empty() {
+        return Ok(None);
+    }
+    let id: [u8; 16] = random::bytes().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+    let heads = serde_json::to_string(heads).map_err(|error| StoreError::Refused(error.into()))?;
+    sqlx::query("INSERT INTO outbox (batch_id, created_at, heads) VALUES (?1, ?2, ?3)")
+        .bind(&id[..])
+        .bind(at.as_millis())
+        .bind(heads)
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(Some(BatchId(id)))
+}
+
+async fn delete_batches(
+    connection: &mut SqliteConnection,
+    batches: &[BatchId],
+) -> StoreResult<()> {
+    if batches.is_empty() {
+        return Ok(());
+    }
+    sqlx::query("DELETE FROM outbox WHERE batch_id IN (SELECT unhex(value) FROM json_each(?1))")
+        .bind(id_list(batches.iter().map(|batch| &batch.0)))
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(())
+}
+
+/// A user's windows and the log's newest number; `None` without any window.
+pub(super) async fn windows(
+    connection: &mut SqliteConnection,
+    id: ConversationId,
+    user: UserId,
+) -> StoreResult<Option<(Vec<Window>, Seq)>> {
+    let rows = sqlx::query(
+        "SELECT m.from_seq, m.until_seq, c.last_seq
+         FROM members m JOIN conversations c ON c.conv_id = m.conv_id
+         WHERE m.conv_id = ?1 AND m.user_id = ?2 ORDER BY m.from_seq",
+    )
+    .bind(&id.as_bytes()[..])
+    .bind(&user.as_bytes()[..])
+    .fetch_all(connection)
+    .await
+    .map_err(store_error)?;
+    let mut last = Seq::ZERO;
+    let mut windows = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let columns = Columns { table: "members", row };
+        windows.push(columns.window()?);
+        last = columns.seq("last_seq")?;
+    }
+    Ok((!windows.is_empty()).then_some((windows, last)))
+}
+
+async fn select(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    id: ConversationId,
+    from: Seq,
+    to: Seq,
+    limit: u32,
+) -> StoreResult<Vec<StoredRow>> {
+    debug_assert!(statement.contains(MESSAGE_COLUMNS));
+    let rows = sqlx::query(statement)
+        .bind(&id.as_bytes()[..])
+        .bind(integer(from.get()))
+        .bind(integer(to.get()))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter()
+        .map(|row| Columns { table: "messages", row }.message())
+        .collect()
+}
+
+async fn read_forward(
+    connection: &mut SqliteConnection,
+    query: &PageQuery,
+    plan: Vec<Segment>,
+) -> StoreResult<Vec<PageItem>> {
+    let mut items = Vec::new();
+    let mut budget = Budget::new(query.bytes_max);
+    for segment in plan {
+        let (from, to) = match segment {
+            Segment::Hole(from, to) => {
+                items.push(PageItem::Hole(from, to));
+                continue;
+            }
+            Segment::Rows(from, to) => (from, to),
+        };
+        let rows = select(connection, SELECT_ASCENDING, query.conversation, from, to, query.rows_max).await?;
+        for row in rows {
+            if !budget.admits(&row) {
+                return Ok(items);
+            }
+            items.push(PageItem::Row(row));
+        }
+    }
+    Ok(items)
+}
+
+async fn read_backward(
+    connection: &mut SqliteConnection,
+    query: &PageQuery,
+    plan: Vec<Segment>,
+) -> StoreResult<Vec<PageItem>> {
+    let mut items = Vec::new();
+    let mut budget = Budget::new(query.bytes_max);
+    'plan: for segment in plan.into_iter().rev() {
+        let (from, to) = match segment {
+            Segment::Hole(from, to) => {
+                items.push(PageItem::Hole(from, to));
+                continue;
+            }
+            Segment::Rows(from, to) => (from, to),
+        };
+        let rows = select(connection, SELECT_DESCENDING, query.conversation, from, to, query.rows_max).await?;
+        for row in rows {
+            if !budget.admits(&row) {
+                break 'plan;
+            }
+            items.push(PageItem::Row(row));
+        }
+    }
+    items.reverse();
+    Ok(items)
+}
+
+/// Bytes that a page may still take. The first row always fits.
+struct Budget {
+    left: usize,
+    used: bool,
+}
+
+impl Budget {
+    const fn new(bytes: usize) -> Self {
+        Self {
+            left: bytes,
+            used: false,
+        }
+    }
+
+    fn admits(&mut self, row: &StoredRow) -> bool {
+        let fits = row.body.len() <= self.left || !self.used;
+        self.used = true;
+        self.left = self.left.saturating_sub(row.body.len());
+        fits
+    }
+}
+
