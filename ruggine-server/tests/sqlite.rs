@@ -19,13 +19,13 @@ const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// A folder, and the path of a database that is not there yet.
 fn nowhere() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("data").join("ruggine.db");
     (folder, path)
 }
 
 async fn open(path: &Path) -> SqliteStore {
-    SqliteStore::open(path).await.unwrap()
+    SqliteStore::open(path).await.expect("the database opens")
 }
 
 async fn close(store: SqliteStore) {
@@ -38,13 +38,13 @@ async fn beside(path: &Path) -> SqliteConnection {
         .filename(path)
         .connect()
         .await
-        .unwrap()
+        .expect("the database opens")
 }
 
 fn user() -> NewUser {
     NewUser {
         id: UserId::new(NOW),
-        username: "ada".parse().unwrap(),
+        username: "ada".parse().expect("a username"),
         profile: "{}".into(),
         password_hash: None,
         created_at: NOW,

@@ -307,6 +307,7 @@ pub async fn conversations_are_listed_by_id_page_by_page(store: Arc<dyn Store>) 
             .expect("listed");
         sizes.push(next.len());
         let Some(last) = next.last() else { break };
+        assert!(after < Some(last.id), "a page goes on where the last ended");
         after = Some(last.id);
         for seen in next {
             let alone = seen_by(&*store, seen.id, bob.user).await;
@@ -391,6 +392,10 @@ pub async fn members_are_listed_by_id_with_their_positions(store: Arc<dyn Store>
         assert_eq!(at, version);
         sizes.push(next.len());
         let Some(last) = next.last() else { break };
+        assert!(
+            after < Some(last.user.id),
+            "a page goes on where the last ended"
+        );
         after = Some(last.user.id);
         found.extend(next);
     }
@@ -426,11 +431,9 @@ pub async fn members_are_listed_by_id_with_their_positions(store: Arc<dyn Store>
 pub async fn a_roster_view_counts_what_a_change_is_judged_by(store: Arc<dyn Store>) {
     let [ada, bob, cleo, dan] = people(&*store).await;
     let id = group(&*store, ada, &[bob, cleo]).await;
-    let effects = vec![
-        MemberEffect::SetRole(bob.user, Role::Owner),
-        MemberEffect::Remove(cleo.user),
-    ];
-    let (_, version) = change(&*store, id, ada, effects).await;
+    let owner = |person: Person| MemberEffect::SetRole(person.user, Role::Owner);
+    change(&*store, id, ada, vec![owner(bob), owner(cleo)]).await;
+    let (_, version) = change(&*store, id, ada, vec![MemberEffect::Remove(cleo.user)]).await;
     group(&*store, dan, &[bob]).await;
     group(&*store, dan, &[]).await;
 
@@ -453,6 +456,25 @@ pub async fn a_roster_view_counts_what_a_change_is_judged_by(store: Arc<dyn Stor
     expected.sort_unstable_by_key(|user| user.id);
     view.users.sort_unstable_by_key(|user| user.id);
     assert_eq!(view.users, expected);
+}
+
+/// Counted are the conversations that each user is in now; users who do not
+/// exist are left out, and those who are in none are not.
+pub async fn conversations_are_counted_for_each_user(store: Arc<dyn Store>) {
+    let [ada, bob, cleo] = people(&*store).await;
+    create(&*store, new_direct(ada, bob)).await;
+    let left = group(&*store, ada, &[bob]).await;
+    group(&*store, ada, &[]).await;
+    let effect = MemberEffect::Remove(bob.user);
+    change(&*store, left, bob, vec![effect]).await;
+
+    let asked = vec![ada.user, UserId::new(NOW), bob.user, cleo.user];
+    let found = store.conversation_counts(asked).await.expect("counted");
+    let count = found.len();
+    let found: HashMap<UserId, u32> = found.into_iter().collect();
+    assert_eq!(found.len(), count, "every user is counted once");
+    let expected = HashMap::from([(ada.user, 3), (bob.user, 1), (cleo.user, 0)]);
+    assert_eq!(found, expected);
 }
 
 /// A conversation that does not exist has neither view nor roster.
@@ -576,6 +598,27 @@ pub async fn a_member_who_comes_back_begins_a_second_stay(store: Arc<dyn Store>)
         rows(back_at.get(), last.get()),
     ];
     assert_eq!(outline(&page), expected);
+}
+
+/// A change concerns the stay that lasts; one that has ended stays as it was.
+pub async fn a_change_concerns_the_stay_that_lasts(store: Arc<dyn Store>) {
+    let [ada, bob] = people(&*store).await;
+    let id = group(&*store, ada, &[bob]).await;
+    let steps = [
+        MemberEffect::Remove(bob.user),
+        MemberEffect::Add(bob.user, Role::Member),
+        MemberEffect::SetRole(bob.user, Role::Admin),
+    ];
+    for effect in steps {
+        change(&*store, id, ada, vec![effect]).await;
+    }
+    let seen = seen_by(&*store, id, bob.user).await.expect("a member");
+    assert_eq!(seen.role, Some(Role::Admin));
+    let effect = MemberEffect::Remove(bob.user);
+    let (left_at, _) = change(&*store, id, ada, vec![effect]).await;
+    assert_eq!(left_at, Seq::new(5));
+    let page = page(&*store, query(id, bob.user, PageStart::Newest)).await;
+    assert_eq!(outline(&page), [rows(1, 5)]);
 }
 
 /// A change judged at an older version writes nothing.

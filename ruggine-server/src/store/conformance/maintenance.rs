@@ -149,6 +149,10 @@ pub async fn every_step_fails_once_the_store_is_closed(store: Arc<dyn Store>) {
     failed("conversation", store.conversation(id, user).await);
     failed("conversations", store.conversations(user, None, 1).await);
     failed("memberships", store.memberships(user).await);
+    failed(
+        "conversation_counts",
+        store.conversation_counts(vec![user]).await,
+    );
     failed("members", store.members(id, None, 1).await);
     failed("roster_view", store.roster_view(id, vec![user]).await);
     failed("roster", store.roster(id).await);

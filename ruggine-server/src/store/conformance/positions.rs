@@ -136,6 +136,10 @@ pub async fn heads_are_told_by_id_page_by_page(store: Arc<dyn Store>) {
             let next = store.device_heads(query).await.expect("read");
             assert!(next.len() <= 3);
             let Some(last) = next.last() else { break };
+            assert!(
+                after < Some(last.conversation),
+                "a page goes on where the last ended"
+            );
             after = Some(last.conversation);
             told.extend(next.iter().map(|head| head.conversation));
         }

@@ -1,0 +1,194 @@
+//! What every part of a client has.
+
+use std::sync::Arc;
+
+use ruggine_core::{Clock, Timestamp};
+use tokio::sync::{Notify, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::ClientOptions;
+use crate::event::{ClientEvent, ConnectionState};
+use crate::link::Link;
+use crate::outbox::Lines;
+use crate::store::{ClientStore, StoreError, StoreResult};
+use crate::transport::Transport;
+
+/// Events that a reader may be behind.
+const EVENTS: usize = 1_024;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Shared(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: ClientOptions,
+    store: Arc<dyn ClientStore>,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    link: Link,
+    lines: Lines,
+    events: broadcast::Sender<ClientEvent>,
+    state: watch::Sender<ConnectionState>,
+    login_changed: Notify,
+    hurry: Notify,
+    reconnect: Notify,
+    receipts: Notify,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Shared {
+    pub(super) fn new(
+        options: ClientOptions,
+        store: Arc<dyn ClientStore>,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        link: Link,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            options,
+            store,
+            transport,
+            clock,
+            link,
+            lines: Lines::default(),
+            events: broadcast::Sender::new(EVENTS),
+            state: watch::Sender::new(ConnectionState::LoggedOut),
+            login_changed: Notify::new(),
+            hurry: Notify::new(),
+            reconnect: Notify::new(),
+            receipts: Notify::new(),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    pub(crate) fn options(&self) -> &ClientOptions {
+        &self.0.options
+    }
+
+    pub(crate) fn transport(&self) -> Arc<dyn Transport> {
+        Arc::clone(&self.0.transport)
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.0.link
+    }
+
+    pub(crate) fn lines(&self) -> &Lines {
+        &self.0.lines
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Runs a step of the store where blocking does no harm. The step happens
+    /// even if the caller goes away.
+    pub(crate) async fn store_step<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&dyn ClientStore) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let store = Arc::clone(&self.0.store);
+        tokio::task::spawn_blocking(move || step(&*store))
+            .await
+            .map_err(|error| StoreError::Database(Box::new(error)))?
+    }
+
+    pub(crate) fn emit(&self, event: ClientEvent) {
+        // Nobody listening is no failure.
+        let _ = self.0.events.send(event);
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<ClientEvent> {
+        self.0.events.subscribe()
+    }
+
+    pub(crate) fn state(&self) -> ConnectionState {
+        *self.0.state.borrow()
+    }
+
+    pub(crate) fn set_state(&self, state: ConnectionState) {
+        let changed = self.0.state.send_if_modified(|current| {
+            let changed = *current != state;
+            *current = state;
+            changed
+        });
+        if changed {
+            self.emit(ClientEvent::Connection(state));
+        }
+    }
+
+    pub(crate) async fn wait_for_state(
+        &self,
+        wanted: impl FnMut(&ConnectionState) -> bool,
+    ) -> ConnectionState {
+        let mut state = self.0.state.subscribe();
+        match state.wait_for(wanted).await {
+            Ok(state) => *state,
+            Err(_) => ConnectionState::Stopped,
+        }
+    }
+
+    pub(crate) fn note_login(&self) {
+        self.0.login_changed.notify_one();
+    }
+
+    pub(crate) async fn login_changed(&self) {
+        self.0.login_changed.notified().await;
+    }
+
+    pub(crate) fn hurry(&self) {
+        self.0.hurry.notify_waiters();
+    }
+
+    pub(crate) async fn hurried(&self) {
+        self.0.hurry.notified().await;
+    }
+
+    /// Ends the connection, where there is one, and makes a new one if
+    /// somebody is logged in.
+    pub(crate) fn end_connection(&self) {
+        if self.state() == ConnectionState::Online {
+            self.0.reconnect.notify_one();
+        }
+    }
+
+    pub(crate) async fn reconnect_wanted(&self) {
+        self.0.reconnect.notified().await;
+    }
+
+    /// There is a receipt to be sent.
+    pub(crate) fn note_receipt(&self) {
+        self.0.receipts.notify_one();
+    }
+
+    pub(crate) async fn receipt_noted(&self) {
+        self.0.receipts.notified().await;
+    }
+
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.0.stopping.clone()
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.tasks.spawn(task);
+    }
+
+    pub(super) async fn stop(&self) {
+        self.0.stopping.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+}
+
+/// Stops a client's work when dropped.
+#[derive(Debug)]
+pub(super) struct StopGuard(pub(super) CancellationToken);
+
+impl Drop for StopGuard {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

@@ -1,0 +1,163 @@
+//! The outbox: a line per conversation, each with one worker while there is
+//! something in it.
+//!
+//! A worker takes the head of its line, sends those very bytes until there is
+//! an answer, and only then goes on. So messages of one conversation keep their
+//! order, and a lost answer makes neither a loss nor a double.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use ruggine_core::api::message::{Ack, Send};
+use ruggine_core::{ApiError, ConversationId};
+
+use crate::client::Shared;
+use crate::error::RequestError;
+use crate::event::{ClientEvent, ConnectionState};
+use crate::store::{OutboxRecord, StoreResult};
+
+/// Pause after a failure that names no time of its own.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Pause after the server asked to wait without saying how long.
+const COURTESY: Duration = Duration::from_secs(1);
+
+/// The lines that have a worker, and whether something was added since it
+/// looked last.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(Mutex<HashMap<ConversationId, bool>>);
+
+impl Lines {
+    /// There is something in a line.
+    pub(crate) fn work(&self, shared: &Shared, id: ConversationId) {
+        let mut lines = self.0.lock();
+        match lines.get_mut(&id) {
+            Some(added) => *added = true,
+            None => {
+                lines.insert(id, false);
+                shared.spawn(work(shared.clone(), id));
+            }
+        }
+    }
+
+    /// A worker found its line empty; whether it may go.
+    fn may_go(&self, id: ConversationId) -> bool {
+        let mut lines = self.0.lock();
+        match lines.get_mut(&id) {
+            Some(added) if *added => {
+                *added = false;
+                false
+            }
+            _ => {
+                lines.remove(&id);
+                true
+            }
+        }
+    }
+
+    fn gone(&self, id: ConversationId) {
+        self.0.lock().remove(&id);
+    }
+}
+
+async fn work(shared: Shared, id: ConversationId) {
+    let stopping = shared.stopping();
+    let work = async {
+        loop {
+            match shared.store_step(move |store| store.head_of_line(id)).await {
+                Ok(Some(message)) => {
+                    if let Err(error) = send(&shared, id, message).await {
+                        tracing::error!(%error, "the local store failed");
+                        tokio::time::sleep(COURTESY).await;
+                    }
+                }
+                Ok(None) if shared.lines().may_go(id) => return,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the local store failed");
+                    tokio::time::sleep(COURTESY).await;
+                }
+            }
+        }
+    };
+    if stopping.run_until_cancelled(work).await.is_none() {
+        shared.lines().gone(id);
+    }
+}
+
+/// Sends one message until it is acknowledged or refused for good.
+async fn send(shared: &Shared, id: ConversationId, message: OutboxRecord) -> StoreResult<()> {
+    let client_msg_id = message.client_msg_id;
+    loop {
+        let online = shared
+            .wait_for_state(|state| {
+                matches!(state, ConnectionState::Online | ConnectionState::Stopped)
+            })
+            .await;
+        if online == ConnectionState::Stopped {
+            // Cancellation ends this worker; nothing is left to be done.
+            std::future::pending::<()>().await;
+        }
+        let answer = shared
+            .link()
+            .request(Send {
+                conversation: id,
+                client_msg_id,
+                epoch: None,
+                payload: Some(message.payload.clone()),
+                content: None,
+            })
+            .await;
+        match answer {
+            Ok(ack) if ack.client_msg_id == client_msg_id && ack.conversation == id => {
+                return acknowledged(shared, ack).await;
+            }
+            Ok(_) => {
+                tracing::warn!("the server acknowledged another message");
+                tokio::time::sleep(COURTESY).await;
+            }
+            Err(RequestError::Refused(error)) if !error.retryable => {
+                return refused(shared, id, &message, error).await;
+            }
+            Err(RequestError::Refused(error)) => {
+                let wait = error.retry_after_ms.map_or(COURTESY, Duration::from_millis);
+                tokio::time::sleep(wait).await;
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+async fn acknowledged(shared: &Shared, ack: Ack) -> StoreResult<()> {
+    shared
+        .store_step(move |store| {
+            store.acknowledged(ack.conversation, ack.client_msg_id, ack.seq, ack.server_ts)
+        })
+        .await?;
+    shared.emit(ClientEvent::Acknowledged {
+        conversation: ack.conversation,
+        client_msg_id: ack.client_msg_id,
+        seq: ack.seq,
+    });
+    shared.emit(ClientEvent::Outbox(ack.conversation));
+    Ok(())
+}
+
+async fn refused(
+    shared: &Shared,
+    id: ConversationId,
+    message: &OutboxRecord,
+    error: ApiError,
+) -> StoreResult<()> {
+    let (client_msg_id, code) = (message.client_msg_id, error.code);
+    shared
+        .store_step(move |store| store.failed(id, client_msg_id, code))
+        .await?;
+    shared.emit(ClientEvent::SendFailed {
+        conversation: id,
+        client_msg_id,
+        code,
+    });
+    shared.emit(ClientEvent::Outbox(id));
+    Ok(())
+}
