@@ -42,7 +42,7 @@ pub struct ResultFrame<'a, T> {
 /// A failed response that is being sent.
 #[derive(Debug, Serialize)]
 pub struct ErrorFrame<'a> {
-    /// The request's id; zero where the frame had none that could be read.
+    /// The request's id.
     pub id: u64,
     /// What went wrong.
     pub error: &'a ApiError,

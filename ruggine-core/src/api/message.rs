@@ -66,7 +66,8 @@ pub struct PageRequest {
     pub conversation: ConversationId,
     /// Where to begin and which way to go.
     pub from: PageStart,
-    /// How many numbers to cover at the most; 100 is the most and what is taken when absent.
+    /// How many rows at the most; 100 is the most and what is taken when absent.
+    /// Holes are crossed whole and count for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// In managed conversations, give `content` instead of `payload`.

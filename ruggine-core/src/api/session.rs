@@ -23,7 +23,7 @@ pub struct Tokens {
 /// Exchanges a refresh token for the next pair.
 ///
 /// A response that was lost costs nothing: the same token may be exchanged
-/// again until a successor has been used. After that, using it revokes the
+/// again until a successor, a refresh token too, has been used. After that, using it revokes the
 /// session (`token_reused`), for two parties hold it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

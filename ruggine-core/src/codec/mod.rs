@@ -87,6 +87,16 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// Whether the bytes are not of the encoding at all.
+    #[must_use]
+    pub fn is_syntax(&self) -> bool {
+        match self {
+            Self::Json(error) => error.is_syntax() || error.is_eof(),
+            Self::Bounds(error) => !matches!(error, BoundsError::NotAMap),
+            Self::MsgPack(_) => false,
+        }
+    }
+
     /// What is wrong, without any value that was sent.
     #[must_use]
     pub fn outline(&self) -> String {

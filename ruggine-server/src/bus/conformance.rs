@@ -365,7 +365,7 @@ pub async fn every_kind_of_notice_arrives_unchanged(ends: Ends) {
     }
 }
 
-const KINDS: u8 = 4;
+const KINDS: u8 = 5;
 
 /// A kind that is added must be added to [`every_kind`] too.
 const fn kind(notice: &Notice) -> u8 {
@@ -373,6 +373,7 @@ const fn kind(notice: &Notice) -> u8 {
         Notice::Rows { .. } => 0,
         Notice::Head(_) => 1,
         Notice::Ephemeral { .. } => 2,
+        Notice::ForUser { .. } => 3,
         Notice::SessionRevoked { .. } => KINDS - 1,
     }
 }
@@ -450,6 +451,10 @@ fn every_kind() -> Vec<Notice> {
         ephemeral(Event::Presence(presence)),
         ephemeral(Event::Delivered(position)),
         ephemeral(Event::Read(position)),
+        Notice::ForUser {
+            user,
+            event: Event::Read(position),
+        },
         Notice::SessionRevoked {
             user,
             session: SessionId::new(NOW),

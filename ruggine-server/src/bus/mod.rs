@@ -93,6 +93,13 @@ pub enum Notice {
         /// What happened.
         event: Event,
     },
+    /// Something for the devices of one user.
+    ForUser {
+        /// Whose.
+        user: UserId,
+        /// What happened.
+        event: Event,
+    },
     /// A session is over: its sockets must close.
     SessionRevoked {
         /// Whose.

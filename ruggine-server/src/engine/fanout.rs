@@ -219,6 +219,9 @@ impl Engine {
                 let event = Arc::new(SharedEvent::new(event));
                 self.0.hub.broadcast(conversation, except, &event);
             }
+            Notice::ForUser { user, event } => {
+                self.0.hub.tell_user(user, &Arc::new(SharedEvent::new(event)));
+            }
             Notice::SessionRevoked { user, session } => self.0.hub.close_session(user, session),
         }
     }

@@ -50,12 +50,17 @@ impl Bench<'_> {
         }
     }
 
-    /// A group with members keeps an owner.
-    fn demand_another_owner(&self, leaving: Role) -> EngineResult<()> {
-        if leaving == Role::Owner && self.view.owner_count <= 1 && self.view.member_count > 1 {
+    /// A group with `remaining` members keeps an owner when one ceases to be it.
+    fn demand_another_owner(&self, ceasing: Role, remaining: u32) -> EngineResult<()> {
+        if ceasing == Role::Owner && self.view.owner_count <= 1 && remaining > 0 {
             return Err(EngineError::rejected(ErrorCode::LastOwner));
         }
         Ok(())
+    }
+
+    /// Members that are left when one goes.
+    const fn remaining(&self) -> u32 {
+        self.view.member_count.saturating_sub(1)
     }
 }
 
@@ -217,7 +222,7 @@ impl Verb for Remove {
             bench.demand(Action::RemoveMember(Role::Member))?;
             let role = bench.role_of(user)?;
             bench.demand(Action::RemoveMember(role))?;
-            bench.demand_another_owner(role)?;
+            bench.demand_another_owner(role, bench.remaining())?;
             Ok(Some((
                 vec![MemberEffect::Remove(user)],
                 Notice::Removed { user },
@@ -238,7 +243,7 @@ impl Verb for Leave {
         let principal = caller.principal()?;
         let judge = |bench: &Bench<'_>| {
             bench.demand(Action::Leave)?;
-            bench.demand_another_owner(bench.role)?;
+            bench.demand_another_owner(bench.role, bench.remaining())?;
             Ok(Some((
                 vec![MemberEffect::Remove(principal.user)],
                 Notice::Left {},
@@ -263,7 +268,7 @@ impl Verb for ChangeRole {
             if before == role {
                 return Ok(None);
             }
-            bench.demand_another_owner(before)?;
+            bench.demand_another_owner(before, bench.view.member_count)?;
             Ok(Some((
                 vec![MemberEffect::SetRole(user, role)],
                 Notice::RoleChanged { user, role },

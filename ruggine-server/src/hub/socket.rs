@@ -131,6 +131,12 @@ impl Socket {
     pub fn try_next(&self) -> Option<Outgoing> {
         let mut queue = self.queue.lock();
         if let Some(code) = queue.close {
+            // Answers still go out; news does not.
+            while let Some(queued) = queue.frames.pop_front() {
+                if let Queued::Reply(frame, permit) = queued {
+                    return Some(Outgoing::Frame(frame, permit));
+                }
+            }
             return Some(Outgoing::Close(code));
         }
         match queue.frames.pop_front() {

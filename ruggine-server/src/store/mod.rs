@@ -64,7 +64,7 @@ seam! {
         /// Revokes a session and forgets its tokens; `false` when there is none.
         async fn revoke_session(&self, user: UserId, session: SessionId, at: Timestamp) -> StoreResult<bool>;
 
-        /// Which of these sessions are over.
+        /// Which of these sessions are over, or never were.
         async fn revoked_among(&self, sessions: Vec<(UserId, SessionId)>) -> StoreResult<Vec<SessionId>>;
 
         /// Remembers when a session was last seen.
@@ -73,7 +73,7 @@ seam! {
         /// Moves a device's write counter forward, or finds it behind.
         async fn advance_write_counter(&self, user: UserId, device: DeviceId, counter: u64) -> StoreResult<AdvanceCounter>;
 
-        /// Deletes tokens that expired before `at`, some at a time; how many.
+        /// Deletes tokens that have expired at `at`, some at a time; how many.
         async fn purge_tokens(&self, at: Timestamp) -> StoreResult<u64>;
     }
 }

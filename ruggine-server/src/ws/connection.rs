@@ -99,7 +99,7 @@ impl Connection {
             Err(ending) => ending,
         };
         match ending {
-            Ending::Gone => {}
+            Ending::Gone => wire.answer_close().await,
             Ending::Code(code) => wire.close(Some(code), "").await,
             Ending::Broken(code) => wire.close(code, "").await,
             Ending::Draining => {

@@ -113,6 +113,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire<S> {
         within(self.write_timeout, self.stream.send(Message::Ping(Bytes::new()))).await
     }
 
+    /// Lets the library answer the peer's close, so that it ends cleanly there.
+    pub(super) async fn answer_close(mut self) {
+        let patience = self.write_timeout.min(Duration::from_secs(1));
+        let goodbye = async { while let Some(Ok(_)) = self.stream.next().await {} };
+        let _ = tokio::time::timeout(patience, goodbye).await;
+    }
+
     /// Says why and ends. A peer that does not answer is not waited for.
     pub(super) async fn close(mut self, code: Option<CloseCode>, reason: &str) {
         let code = code.map_or(WireCode::Protocol, |code| WireCode::from(code.number()));

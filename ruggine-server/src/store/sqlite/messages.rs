@@ -1,7 +1,6 @@
 //! The log: appending with gap-free numbers, reading within windows.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use ruggine_core::api::conversation::Role;
 use ruggine_core::policy::{self, Action};
@@ -145,7 +144,8 @@ struct Appender<'a> {
     connection: &'a mut SqliteConnection,
     heads: HashMap<ConversationId, Option<LogHead>>,
     roles: HashMap<(ConversationId, UserId), Option<Role>>,
-    counters: HashMap<(DeviceId, u64), AdvanceCounter>,
+    /// Counters as they stand after the rows so far.
+    counters: HashMap<(UserId, DeviceId), u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -198,11 +198,16 @@ impl Appender<'_> {
         let Some(counter) = row.write_counter else {
             return Ok(false);
         };
-        let outcome = match self.counters.entry((row.device, counter)) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(entry) => *entry
-                .insert(advance(self.connection, row.sender, row.device, counter).await?),
-        };
+        let device = (row.sender, row.device);
+        if let Some(known) = self.counters.get(&device)
+            && counter <= *known
+        {
+            return Ok(counter < *known);
+        }
+        let outcome = advance(self.connection, row.sender, row.device, counter).await?;
+        if outcome == AdvanceCounter::Advanced {
+            self.counters.insert(device, counter);
+        }
         Ok(outcome == AdvanceCounter::Behind)
     }
 

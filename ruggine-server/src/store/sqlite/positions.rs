@@ -144,6 +144,8 @@ async fn read(
     .map_err(store_error)?;
     Ok(match moved.rows_affected() {
         0 => Moved::Unmoved,
+        // The position before the first row is where everybody begins.
+        _ if seq == Seq::ZERO => Moved::Unmoved,
         _ => Moved::To(seq),
     })
 }

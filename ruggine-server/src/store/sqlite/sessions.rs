@@ -111,7 +111,7 @@ impl SessionStore for SqliteStore {
             Rotated::Reused(session)
         } else {
             sqlx::query(
-                "UPDATE sessions SET generation = ?3, last_seen_at = ?4
+                "UPDATE sessions SET generation = ?3, last_seen_at = max(last_seen_at, ?4)
                  WHERE user_id = ?1 AND session_id = ?2",
             )
             .bind(&user.as_bytes()[..])
