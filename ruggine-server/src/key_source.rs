@@ -68,10 +68,16 @@ impl FixedKeys {
     pub const fn new(primary: SecretText, legacy: Vec<SecretText>) -> Self {
         Self { primary, legacy }
     }
-}
 
-impl KeySource for FixedKeys {
-    async fn master_keys(&self) -> Result<MasterKeys, KeySourceError> {
+    /// Whether every text is an acceptable key.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is not. The key is not in the text.
+    pub fn check(&self) -> Result<(), KeySourceError> {
+        self.read().map(|_| ())
+    }
+
+    fn read(&self) -> Result<MasterKeys, KeySourceError> {
         Ok(MasterKeys {
             primary: parse("ENCRYPTION_MASTER_KEY", self.primary.expose())?,
             legacy: self
@@ -80,6 +86,12 @@ impl KeySource for FixedKeys {
                 .map(|key| parse("ENCRYPTION_LEGACY_KEYS", key.expose()))
                 .collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl KeySource for FixedKeys {
+    async fn master_keys(&self) -> Result<MasterKeys, KeySourceError> {
+        self.read()
     }
 }
 

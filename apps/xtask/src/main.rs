@@ -1,1 +1,43 @@
-fn main() {}
+//! Developer commands: `cargo xtask --help`.
+
+mod bench;
+mod command;
+mod layers;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of the Ruggine workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install what is missing, then check and test everything, as CI does
+    Test(test::TestArguments),
+    /// Run the criterion suites, or one of them
+    Bench(bench::BenchArguments),
+    /// Check that no crate depends on what its layer may not know
+    Layers,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
+        Task::Layers => layers::check(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            command::say(&format!("\nxtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

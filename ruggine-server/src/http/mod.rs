@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 pub use openapi::openapi_document;
 pub(crate) use router::{api_router, websocket_router};
-pub(crate) use serve::Listener;
+pub use serve::Listener;
 pub use tls::{TlsConfig, TlsError};
 
 use crate::engine::Engine;

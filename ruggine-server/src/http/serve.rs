@@ -27,19 +27,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long idle connections may take to end when the server does.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A bound port and what it serves.
+/// A bound port and what it serves, with a time-out on headers and handshakes.
 #[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) socket: TcpListener,
-    pub(crate) router: Router,
-    pub(crate) tls: Option<TlsConfig>,
-    pub(crate) read_timeout: Duration,
+pub struct Listener {
+    /// The port.
+    pub socket: TcpListener,
+    /// What is served on it.
+    pub router: Router,
+    /// Speaks TLS where given.
+    pub tls: Option<TlsConfig>,
+    /// How long headers or a TLS handshake may take.
+    pub read_timeout: Duration,
 }
 
 impl Listener {
     /// Serves until told to stop, then lets the requests under way finish.
     /// WebSockets are not waited for: they have an owner of their own.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    pub async fn run(self, stop: CancellationToken) {
         let connections = TaskTracker::new();
         let acceptor = self
             .tls

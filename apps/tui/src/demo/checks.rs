@@ -11,6 +11,9 @@ use ruggine_server::testing::inspect::{find_plaintext, sealed_rows};
 use super::person::Person;
 use super::story::Said;
 
+/// A row as it must be for everybody: number, sender, payload.
+type LogLine = (Seq, UserId, Option<Vec<u8>>);
+
 /// Everybody's log of a conversation is the same, without gaps, and holds what
 /// was said, each thing once and in its speaker's order.
 pub(super) async fn log_is_whole(
@@ -18,13 +21,13 @@ pub(super) async fn log_is_whole(
     people: &[&Person],
     said: &[Said],
 ) -> anyhow::Result<usize> {
-    let mut first: Option<Vec<(Seq, UserId, Option<Vec<u8>>)>> = None;
+    let mut first: Option<Vec<LogLine>> = None;
     for person in people {
         let mut rows = person.conversation(id)?.messages(Seq::MAX, 10_000).await?;
         rows.reverse();
         numbers_follow(person, &rows)?;
         everything_is_there(person, &rows, said)?;
-        let log: Vec<_> = rows
+        let log: Vec<LogLine> = rows
             .iter()
             .map(|row| {
                 let payload = row.payload.as_deref().map(<[u8]>::to_vec);

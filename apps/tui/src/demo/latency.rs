@@ -13,6 +13,7 @@ pub(super) struct Stopwatch(Arc<Mutex<Times>>);
 
 #[derive(Debug, Default)]
 struct Times {
+    paused: bool,
     sent: HashMap<ClientMsgId, Instant>,
     acknowledged: Vec<Duration>,
     received: Vec<Duration>,
@@ -29,7 +30,9 @@ pub(super) struct Quantiles {
 impl Stopwatch {
     pub(super) fn sent(&self, message: ClientMsgId, at: Instant) {
         self.with(|times| {
-            times.sent.insert(message, at);
+            if !times.paused {
+                times.sent.insert(message, at);
+            }
         });
     }
 
@@ -51,9 +54,15 @@ impl Stopwatch {
         });
     }
 
-    /// Forgets when messages were sent: those that come later are no measure of speed.
-    pub(super) fn stop_counting(&self) {
-        self.with(|times| times.sent.clear());
+    /// What is sent from now on waits in a line or for a server that is away:
+    /// no measure of speed.
+    pub(super) fn pause(&self) {
+        self.with(|times| times.paused = true);
+    }
+
+    /// What is sent from now on counts.
+    pub(super) fn go_on(&self) {
+        self.with(|times| times.paused = false);
     }
 
     pub(super) fn to_acknowledge(&self) -> Quantiles {

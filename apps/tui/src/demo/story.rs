@@ -60,13 +60,13 @@ pub(super) async fn tell(folder: &Path) -> anyhow::Result<()> {
 
     heading(&format!("Bob closes his program; Ada writes {MISSED} messages"))?;
     bob.leave().await;
+    watch.pause();
     for number in 1..=MISSED {
         let text = format!("While you were away, thought number {number}");
         say(&ada, direct, &text, &mut between).await?;
     }
     let head = Seq::new(1 + between.len() as u64);
     ada.wait_for(direct, head).await?;
-    watch.stop_counting();
     let resuming = Instant::now();
     bob.come_back().await?;
     bob.wait_for(direct, head).await?;
@@ -89,11 +89,12 @@ pub(super) async fn tell(folder: &Path) -> anyhow::Result<()> {
     for person in everybody {
         person.wait_for(group, number(&in_group)).await?;
     }
+    watch.go_on();
     for round in 1..=5 {
         round_of_words(group, &everybody, round, &mut in_group).await?;
         all_have(group, &everybody, number(&in_group)).await?;
     }
-    watch.stop_counting();
+    watch.pause();
     for round in 6..=7 {
         round_of_words(group, &everybody, round, &mut in_group).await?;
     }

@@ -1,0 +1,130 @@
+//! The server from its start to its end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use ruggine_server::http::EdgeConfig;
+use ruggine_server::metrics::PrometheusMetrics;
+use ruggine_server::{Server, ServerBuilder};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin;
+use crate::settings::{Keys, Settings};
+
+pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
+    forbid_core_dumps();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(serve(settings))
+}
+
+/// Keys live in memory, so memory must not be written to disk by a crash.
+fn forbid_core_dumps() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps could not be switched off");
+    }
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let metrics = Arc::new(PrometheusMetrics::new()?);
+    let (admin_listener, admin) = admin::listen(settings.admin, Arc::clone(&metrics)).await?;
+    if !admin.ip().is_loopback() {
+        tracing::warn!(%admin, "metrics are served off the loopback, without TLS or a login");
+    }
+    let mut edge = EdgeConfig::default();
+    edge.allowed_origins.clone_from(&settings.allowed_origins);
+    edge.trusted_proxies.clone_from(&settings.trusted_proxies);
+    let mut builder = Server::builder()
+        .sqlite(&settings.database)
+        .await?
+        .metrics(metrics)
+        .edge(edge)
+        .listen(settings.api)
+        .listen_websocket(settings.websocket);
+    if let Some(tls) = settings.tls.clone() {
+        builder = builder.tls(tls);
+    }
+    let server = with_keys(builder, &settings)?.start().await?;
+    let stop_admin = CancellationToken::new();
+    let admin_task = tokio::spawn(admin_listener.run(stop_admin.clone()));
+    announce(&server, &settings, admin);
+
+    signals.next().await;
+    tracing::info!("ending: no new connections, what was taken is finished");
+    tokio::select! {
+        () = server.shut_down(settings.drain) => tracing::info!("ended"),
+        () = signals.next() => {
+            tracing::warn!("ended at once by a second signal");
+            std::process::exit(130);
+        }
+    }
+    stop_admin.cancel();
+    admin_task.await.context("the admin listener failed")
+}
+
+fn with_keys(builder: ServerBuilder, settings: &Settings) -> anyhow::Result<ServerBuilder> {
+    Ok(match &settings.keys {
+        Keys::Given(keys) => builder.keys(keys.clone()),
+        Keys::Embedded(file, path) => {
+            let fingerprint = file.fingerprint()?;
+            tracing::info!(
+                path = %path.display(),
+                %fingerprint,
+                "texts are sealed under the master key in this file: keep a copy elsewhere, \
+                 without it they are lost"
+            );
+            builder.keys(file.clone())
+        }
+        Keys::None => {
+            tracing::warn!(
+                "ENABLE_ENCRYPTION=false: EVERY TEXT IS STORED READABLE. Whoever reads the database reads \
+                 the messages"
+            );
+            builder.without_sealing()
+        }
+    })
+}
+
+fn announce(server: &Server, settings: &Settings, admin: SocketAddr) {
+    let (http, ws) = match settings.tls {
+        Some(_) => ("https", "wss"),
+        None => ("http", "ws"),
+    };
+    for address in server.addresses() {
+        tracing::info!(url = format!("{http}://{address}"), "API and WebSocket");
+    }
+    for address in server.websocket_addresses() {
+        tracing::info!(url = format!("{ws}://{address}/v1/ws"), "WebSocket");
+    }
+    tracing::info!(url = format!("http://{admin}/metrics"), "metrics");
+    tracing::info!(database = %settings.database.display(), "ready");
+}
+
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
