@@ -9,6 +9,7 @@ use ruggine_core::codec::Encoding;
 use ruggine_core::error::CloseCode;
 use ruggine_core::secret::SecretText;
 use ruggine_core::version::ProtocolVersion;
+use tokio::runtime::Handle;
 
 use super::{Caller, Engine, EngineError, EngineResult};
 use crate::auth::Principal;
@@ -45,9 +46,11 @@ impl Drop for OpenSocket {
             topics.push(Topic::User(user));
             engine.0.presence.touch(user);
         }
-        if !topics.is_empty() {
+        // Outside a runtime nothing can be given up; hints for topics that
+        // nobody here follows are passed over.
+        if let (false, Ok(runtime)) = (topics.is_empty(), Handle::try_current()) {
             let tasks = engine.0.tasks.clone();
-            tasks.spawn(async move { engine.unfollow(topics).await });
+            tasks.spawn_on(async move { engine.unfollow(topics).await }, &runtime);
         }
     }
 }

@@ -26,10 +26,29 @@ pub(crate) async fn conversation(client: &Client, to: &str) -> anyhow::Result<Co
         [] => {}
         _ => bail!("{} groups are called {to:?}: name one by its id", titled.len()),
     }
+    if let Some(known) = known_direct(client, to).await? {
+        return Ok(known);
+    }
     crate::profile::online(client).await?;
     let user = match client.look_up(to).await {
         Ok(user) => user,
         Err(error) => bail!("no group is called {to:?}, and as a username: {error}"),
     };
     Ok(client.direct(user.id, ProtectionMode::Managed).await?)
+}
+
+/// The direct conversation with this user, where it is known here already: no
+/// connection is needed to write to it.
+async fn known_direct(client: &Client, username: &str) -> anyhow::Result<Option<Conversation>> {
+    for record in client.conversations().await? {
+        let Some(peer) = record.peer else { continue };
+        let conversation = client.conversation(record.id);
+        let is_peer = conversation.members().await?.iter().any(|member| {
+            member.user.id == peer && member.user.username.as_str().eq_ignore_ascii_case(username)
+        });
+        if is_peer {
+            return Ok(Some(conversation));
+        }
+    }
+    Ok(None)
 }
