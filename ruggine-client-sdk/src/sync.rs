@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use ruggine_core::api::conversation::Get;
+use ruggine_core::api::conversation::{Focus, Get};
 use ruggine_core::api::member::List as MemberList;
 use ruggine_core::api::message::{Item, Page, PageRequest, PageStart, Row, RowKind};
 use ruggine_core::api::position::{Delivered, Read};
@@ -173,6 +173,15 @@ impl LogSync {
             self.shared.lines().work(&self.shared, id);
         }
         self.shared.note_receipt();
+        if let Some(conversation) = self.shared.focus() {
+            let link = self.shared.link().clone();
+            self.work.push(Box::pin(async move {
+                let conversation = Some(conversation);
+                // Lost with the connection, it is said on the next one.
+                let _ = link.request(Focus { conversation }).await;
+                Done::Told
+            }));
+        }
         self.work
             .push(Box::pin(all_heads(self.shared.clone(), first)));
         Ok(())

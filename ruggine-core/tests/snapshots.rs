@@ -402,6 +402,15 @@ impl Examples for conversation::Get {
     }
 }
 
+impl Examples for conversation::Focus {
+    fn examples() -> Vec<(&'static str, Self)> {
+        let one = Self {
+            conversation: Some(chat(1)),
+        };
+        vec![("on one", one), ("on none", Self { conversation: None })]
+    }
+}
+
 impl Examples for member::List {
     fn examples() -> Vec<(&'static str, Self)> {
         let first = Self {

@@ -22,6 +22,11 @@ pub struct EngineConfig {
     pub presence_interval: Duration,
     /// Groups with more members get no presence events.
     pub presence_members_max: u32,
+    /// In groups with more members, sockets that do not have the group in focus
+    /// are told where its log stands instead of each message.
+    pub large_group: u32,
+    /// Shortest time between two such marks of one socket.
+    pub mark_interval: Duration,
 }
 
 impl Default for EngineConfig {
@@ -35,6 +40,8 @@ impl Default for EngineConfig {
             relay_after: Duration::from_secs(1),
             presence_interval: Duration::from_secs(1),
             presence_members_max: 100,
+            large_group: 1_000,
+            mark_interval: Duration::from_secs(2),
         }
     }
 }

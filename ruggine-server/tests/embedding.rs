@@ -11,12 +11,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use parking_lot::Mutex;
-use ruggine_core::api::account::{LogIn, Login, LookUp, Register};
+use ruggine_core::api::account::{LogIn, Login, Register};
 use ruggine_core::api::conversation::{ConversationKind, Create, Get, ProtectionMode};
 use ruggine_core::api::message::{PageRequest, PageStart};
 use ruggine_core::api::session::{List, Refresh, Tokens};
 use ruggine_core::api::sync::Hello;
-use ruggine_core::api::{Method, Operation};
+use ruggine_core::api::{Access, Method};
 use ruggine_core::codec::Encoding;
 use ruggine_core::name::Username;
 use ruggine_core::secret::SecretText;
@@ -35,11 +35,11 @@ use ruggine_server::http::openapi_document;
 use ruggine_server::key_source::KeyFile;
 use ruggine_server::metrics::{Measurement, Metrics, NoMetrics, PrometheusMetrics};
 use ruggine_server::store::{
-    CreateUser, DynAccountStore, DynSessionStore, LoginDevice, NewSession, NewToken, NewTokens,
+    CreateUser, LoginDevice, NewSession, NewToken, NewTokens,
     NewUser, OpenSession, Store,
 };
 use ruggine_server::testing::{
-    HttpClient, SocketClient, TestServer, eventually, open_sqlite, patiently, text_message,
+    HttpClient, Person, SocketClient, TestServer, eventually, open_sqlite, patiently, text_message,
     words_of,
 };
 use ruggine_server::{Drain, Mounted, Server};
@@ -93,8 +93,8 @@ async fn the_routes_work_beside_those_of_another_application() {
     assert_eq!(&http.get("/").await.body[..], b"my service");
     assert_eq!(http.get("/readyz").await.status, 200);
 
-    let ada = ruggine_server::testing::Person {
-        login: http.call(ruggine_server::testing::Person::registration("ada")).await.unwrap(),
+    let ada = Person {
+        login: http.call(Person::registration("ada")).await.unwrap(),
     };
     let http = http.with_token(ada.token());
     let group = http.call(group_of(&[])).await.unwrap().id;
@@ -126,7 +126,7 @@ async fn the_routes_work_below_a_path() {
     let app = Router::new().nest("/chat", chat.router());
     let http = HttpClient::new(serve(app).await).with_prefix("/chat");
     assert_eq!(http.get("/healthz").await.status, 200);
-    http.call(ruggine_server::testing::Person::registration("ada")).await.unwrap();
+    http.call(Person::registration("ada")).await.unwrap();
     let answer = http.post("/v1/no.such", b"{}").await;
     assert_eq!(answer.status, 404);
     assert_eq!(answer.error(Encoding::Json).code, ErrorCode::UnknownMethod);
@@ -145,7 +145,7 @@ async fn rates_count_the_peers_address_that_the_application_hands_on() {
         .await
         .unwrap();
     let http = HttpClient::new(serve(chat.router()).await);
-    http.call(ruggine_server::testing::Person::registration("ada")).await.unwrap();
+    http.call(Person::registration("ada")).await.unwrap();
     let addresses: HashSet<IpAddr> = seen.attempts.lock().iter().map(|a| a.address).collect();
     assert_eq!(addresses, HashSet::from([Ipv4Addr::LOCALHOST.into()]));
     chat.shut_down(Drain::default()).await;
@@ -171,7 +171,8 @@ impl OwnAccounts {
             password_hash: None,
             created_at: now,
         };
-        assert_eq!(store.create_user(user).await.unwrap(), CreateUser::Created);
+        let created = store.create_user(user).await.expect("the store is there");
+        assert_eq!(created, CreateUser::Created);
         let hash = |kind| token::issue(kind, principal.user).expect("there is randomness").1;
         let stored = |kind| NewToken {
             hash: hash(kind),
@@ -191,7 +192,7 @@ impl OwnAccounts {
             },
             at: now,
         };
-        let opened = store.open_session(session).await.unwrap();
+        let opened = store.open_session(session).await.expect("the store is there");
         assert_eq!(opened, OpenSession::Opened(principal.device));
         self.0.lock().insert(format!("token of {name}"), principal);
         principal
@@ -246,7 +247,7 @@ async fn an_embedders_own_tokens_open_every_door() {
     let stranger = HttpClient::new(address).with_token(&of("eve"));
     let refused = stranger.call(List {}).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unauthenticated);
-    let person = ruggine_server::testing::Person::registration("eve");
+    let person = Person::registration("eve");
     let refused = HttpClient::new(address).call(person).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Forbidden, "there is no such way in");
     server.shut_down(Drain::default()).await;
@@ -394,7 +395,7 @@ async fn an_engine_serves_without_any_transport() {
     let engine = Engine::start(parts).await.unwrap();
     let stranger = Caller::anonymous(Ipv4Addr::LOCALHOST.into());
     let ada = engine
-        .call(&stranger, ruggine_server::testing::Person::registration("ada"))
+        .call(&stranger, Person::registration("ada"))
         .await
         .unwrap();
     let refused = engine.call(&stranger, group_of(&[])).await.unwrap_err();
@@ -605,10 +606,9 @@ async fn every_operation_is_served_and_those_of_a_session_ask_for_one() {
         let answer = server.http().post(&format!("/v1/{method}"), b"{}").await;
         let error = answer.error(Encoding::Json);
         let expected = match method.access() {
-            ruggine_core::api::Access::Public => ErrorCode::InvalidParams,
-            ruggine_core::api::Access::Session => ErrorCode::Unauthenticated,
+            Access::Public => ErrorCode::InvalidParams,
+            Access::Session => ErrorCode::Unauthenticated,
         };
         assert_eq!(error.code, expected, "{method}");
     }
-    assert_eq!(LookUp::METHOD, Method::UserLookup);
 }

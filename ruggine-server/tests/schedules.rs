@@ -105,6 +105,9 @@ struct Connection {
     told: HashMap<ConversationId, (Seq, u64)>,
 }
 
+/// The first and, once it is over, the last number of a stay.
+type Stay = (Seq, Option<Seq>);
+
 struct World {
     servers: [TestServer; 2],
     bus: Arc<FaultyBus>,
@@ -112,7 +115,7 @@ struct World {
     clients: Vec<Client>,
     conversations: Vec<ConversationId>,
     /// The stays of each user in each conversation.
-    stays: HashMap<(usize, ConversationId), Vec<(Seq, Option<Seq>)>>,
+    stays: HashMap<(usize, ConversationId), Vec<Stay>>,
     history: History,
     _folder: tempfile::TempDir,
 }
@@ -221,7 +224,7 @@ impl World {
         }
     }
 
-    fn stays_of(&mut self, user: usize, conversation: usize) -> &mut Vec<(Seq, Option<Seq>)> {
+    fn stays_of(&mut self, user: usize, conversation: usize) -> &mut Vec<Stay> {
         let conversation = self.conversations[conversation];
         self.stays.entry((user, conversation)).or_default()
     }

@@ -1,6 +1,6 @@
 //! Conversations: finding, beginning, and working in one.
 
-use ruggine_core::api::conversation::{Create, ConversationKind, ProtectionMode, Role};
+use ruggine_core::api::conversation::{Create, Focus, ConversationKind, ProtectionMode, Role};
 use ruggine_core::api::member::{Add, ChangeRole, Leave, Remove};
 use ruggine_core::api::message::{PageRequest, PageStart};
 use ruggine_core::api::presence::SetTyping;
@@ -20,6 +20,14 @@ impl Client {
     /// When the local store fails.
     pub async fn conversations(&self) -> StoreResult<Vec<ConversationRecord>> {
         self.shared.store_step(|store| store.conversations()).await
+    }
+
+    /// Says which conversation the user has before them. In very large groups
+    /// the server tells the others only where the log stands.
+    pub async fn focus(&self, conversation: Option<ConversationId>) {
+        self.shared.set_focus(conversation);
+        // Without a connection it is said when there is one again.
+        let _ = self.request(Focus { conversation }).await;
     }
 
     /// A handle to a conversation, known here or not.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ruggine_core::{Clock, Timestamp};
+use parking_lot::Mutex;
+use ruggine_core::{Clock, ConversationId, Timestamp};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,6 +35,7 @@ struct Inner {
     hurry: Notify,
     reconnect: Notify,
     receipts: Notify,
+    focus: Mutex<Option<ConversationId>>,
     stopping: CancellationToken,
     tasks: TaskTracker,
 }
@@ -59,6 +61,7 @@ impl Shared {
             hurry: Notify::new(),
             reconnect: Notify::new(),
             receipts: Notify::new(),
+            focus: Mutex::default(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }))
@@ -157,6 +160,14 @@ impl Shared {
 
     pub(crate) async fn reconnect_wanted(&self) {
         self.0.reconnect.notified().await;
+    }
+
+    pub(crate) fn set_focus(&self, conversation: Option<ConversationId>) {
+        *self.0.focus.lock() = conversation;
+    }
+
+    pub(crate) fn focus(&self) -> Option<ConversationId> {
+        *self.0.focus.lock()
     }
 
     /// There is a receipt to be sent.

@@ -86,6 +86,20 @@ pub struct Get {
     pub conversation: ConversationId,
 }
 
+/// Says which conversation the user has before them, on every live socket of
+/// the calling session.
+///
+/// In a group of more than a thousand members, a socket that does not have it
+/// in focus is told where its log stands, at most once in two seconds, instead
+/// of each message. Forgotten when the socket closes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Focus {
+    /// Which; absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationId>,
+}
+
 /// A conversation, as the calling user sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

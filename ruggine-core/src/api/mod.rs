@@ -76,6 +76,8 @@ macro_rules! for_each_operation {
             ConversationList "conversation.list" conversation::List => conversation::Conversations, Session, Reads;
             /// Returns one conversation.
             ConversationGet "conversation.get" conversation::Get => conversation::Conversation, Session, Reads;
+            /// Says which conversation the user has before them.
+            ConversationFocus "conversation.focus" conversation::Focus => Done, Session, Reads;
             /// Lists members with their roles and positions.
             MemberList "member.list" member::List => member::Members, Session, Reads;
             /// Adds users to a group.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use ruggine_core::api::Done;
 use ruggine_core::api::conversation::{
-    Conversation, ConversationKind, Conversations, Create, Get, List, ProtectionMode, Role,
+    Conversation, ConversationKind, Conversations, Create, Focus, Get, List, ProtectionMode, Role,
 };
 use ruggine_core::api::message::RowKind;
 use ruggine_core::content::Notice;
@@ -173,6 +174,17 @@ impl Verb for Get {
             .conversation_record(self.conversation, user)
             .await
             .map(|record| shown(&record))
+    }
+}
+
+impl Verb for Focus {
+    async fn run(self, engine: &Engine, caller: &Caller) -> EngineResult<Done> {
+        let principal = caller.principal()?;
+        engine
+            .0
+            .hub
+            .focus(principal.user, principal.session, self.conversation);
+        Ok(Done {})
     }
 }
 

@@ -113,6 +113,7 @@ impl Engine {
         let bounds = QueueBounds {
             events: limits.socket_events,
             bytes: limits.socket_bytes,
+            mark_interval: self.0.config.mark_interval,
         };
         let socket = Arc::new(Socket::new(principal, encoding, bounds));
         // Reachable before anything is read, so that nothing falls between.

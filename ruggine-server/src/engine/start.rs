@@ -114,7 +114,7 @@ impl Engine {
             sealer,
             clock: parts.clock,
             metrics: parts.metrics,
-            hub: Hub::new(),
+            hub: Hub::new(parts.config.large_group),
             lanes,
             positions,
             presence: PresenceBoard::default(),

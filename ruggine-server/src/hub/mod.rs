@@ -79,14 +79,17 @@ pub(crate) struct Hub {
     topics: Vec<Mutex<HashMap<ConversationId, Topic>>>,
     users: RwLock<HashMap<UserId, Vec<Arc<Socket>>>>,
     hasher: RandomState,
+    /// Members above which a group is large.
+    large_group: u32,
 }
 
 impl Hub {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(large_group: u32) -> Self {
         Self {
             topics: (0..SHARDS).map(|_| Mutex::default()).collect(),
             users: RwLock::default(),
             hasher: RandomState::new(),
+            large_group,
         }
     }
 
@@ -179,7 +182,7 @@ impl Hub {
         if let Some(delta) = &delivery.delta {
             self.seat(topic, id, &delta.added, delivery.seq);
         }
-        let lagged = topic.tell(delivery.seq, &delivery.event);
+        let lagged = topic.tell(id, delivery.seq, &delivery.event, self.large_group);
         topic.head = delivery.seq;
         topic.roster_version = delivery.roster_version;
         if let Some(delta) = &delivery.delta {
@@ -212,7 +215,12 @@ impl Hub {
         if topic.seats.is_empty() {
             return Offer::Nothing;
         }
-        topic.tell(delivery.seq, &delivery.event);
+        topic.tell(
+            delivery.conversation,
+            delivery.seq,
+            &delivery.event,
+            self.large_group,
+        );
         topics.insert(delivery.conversation, topic);
         Offer::Opened
     }
@@ -337,7 +345,7 @@ impl Hub {
             return 0;
         }
         topic.head = seq;
-        topic.tell(seq, event)
+        topic.tell(id, seq, event, self.large_group)
     }
 
     /// Ends a repair if it has reached what was wanted, or what there is.
@@ -416,6 +424,20 @@ impl Hub {
         }
         for socket in told {
             socket.offer(event);
+        }
+    }
+
+    /// Notes what every socket of a session has before it.
+    pub(crate) fn focus(
+        &self,
+        user: UserId,
+        session: SessionId,
+        conversation: Option<ConversationId>,
+    ) {
+        for socket in self.users.read().get(&user).into_iter().flatten() {
+            if socket.principal().session == session {
+                socket.focus(conversation);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -11,6 +12,7 @@ use ruggine_core::error::CloseCode;
 use ruggine_core::event::{HeadMark, ResyncEvent};
 use ruggine_core::{ConversationId, Event, Seq};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::Instant;
 
 use super::event::{SharedEvent, Weight};
 use crate::auth::Principal;
@@ -23,6 +25,8 @@ const HEADS_PER_FRAME: usize = 500;
 pub(crate) struct QueueBounds {
     pub(crate) events: usize,
     pub(crate) bytes: usize,
+    /// Shortest time between two tellings of heads that are in no hurry.
+    pub(crate) mark_interval: Duration,
 }
 
 /// A live, authenticated connection.
@@ -44,6 +48,10 @@ struct Queue {
     bytes: usize,
     /// Newest number left out of each conversation. Not empty means lagging.
     left_out: BTreeMap<ConversationId, Seq>,
+    /// Heads in no hurry, and when they are due.
+    later: BTreeMap<ConversationId, Seq>,
+    later_due: Option<Instant>,
+    focus: Option<ConversationId>,
     lagged: u64,
     close: Option<CloseCode>,
 }
@@ -111,6 +119,26 @@ impl Socket {
         self.wake.notify_one();
     }
 
+    /// Tells where a conversation stands when that was last done long enough ago.
+    pub(super) fn mark_later(&self, conversation: ConversationId, head: Seq) {
+        let mut queue = self.queue.lock();
+        let newest = queue.later.entry(conversation).or_insert(head);
+        *newest = head.max(*newest);
+        let now = Instant::now();
+        queue.later_due.get_or_insert(now);
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// What the user has before them on this connection.
+    pub(super) fn focus(&self, conversation: Option<ConversationId>) {
+        self.queue.lock().focus = conversation;
+    }
+
+    pub(super) fn has_in_focus(&self, conversation: ConversationId) -> bool {
+        self.queue.lock().focus == Some(conversation)
+    }
+
     /// Asks the connection to close.
     pub(crate) fn close(&self, code: CloseCode) {
         self.queue.lock().close.get_or_insert(code);
@@ -123,7 +151,16 @@ impl Socket {
             if let Some(outgoing) = self.try_next() {
                 return outgoing;
             }
-            self.wake.notified().await;
+            let due = self.queue.lock().due();
+            match due {
+                None => self.wake.notified().await,
+                Some(due) => {
+                    tokio::select! {
+                        () = self.wake.notified() => {}
+                        () = tokio::time::sleep_until(due) => {}
+                    }
+                }
+            }
         }
     }
 
@@ -147,7 +184,7 @@ impl Socket {
                 Some(Outgoing::Frame(event.frame(self.encoding), None))
             }
             None => queue
-                .take_heads()
+                .take_heads(self.bounds.mark_interval)
                 .map(|heads| Outgoing::Frame(SharedEvent::new(heads).frame(self.encoding), None)),
         }
     }
@@ -229,7 +266,19 @@ impl Queue {
         *newest = seq.max(*newest);
     }
 
-    fn take_heads(&mut self) -> Option<Event> {
+    /// When heads in no hurry are to be told.
+    fn due(&self) -> Option<Instant> {
+        self.later_due.filter(|_| !self.later.is_empty())
+    }
+
+    fn take_heads(&mut self, interval: Duration) -> Option<Event> {
+        let now = Instant::now();
+        if self.due().is_some_and(|due| due <= now) {
+            for (conversation, seq) in std::mem::take(&mut self.later) {
+                self.leave_out(conversation, seq);
+            }
+            self.later_due = Some(now + interval);
+        }
         if self.left_out.is_empty() {
             return None;
         }

@@ -48,14 +48,25 @@ impl Topic {
         }
     }
 
-    /// Offers a row to everybody who may see it; how many queues overflowed.
-    pub(super) fn tell(&self, seq: Seq, event: &Arc<SharedEvent>) -> u64 {
-        let offered = self
-            .seats
-            .iter()
-            .filter(|seat| seat.from <= seq)
-            .map(|seat| u64::from(!seat.socket.offer(event)));
-        offered.sum()
+    /// Offers a row to everybody who may see it; how many queues overflowed. In
+    /// a large group, who looks elsewhere only learns where the log stands.
+    pub(super) fn tell(
+        &self,
+        conversation: ConversationId,
+        seq: Seq,
+        event: &Arc<SharedEvent>,
+        large_group: u32,
+    ) -> u64 {
+        let is_large = self.member_count > large_group;
+        let mut lagged = 0;
+        for seat in self.seats.iter().filter(|seat| seat.from <= seq) {
+            if is_large && !seat.socket.has_in_focus(conversation) {
+                seat.socket.mark_later(conversation, seq);
+            } else if !seat.socket.offer(event) {
+                lagged += 1;
+            }
+        }
+        lagged
     }
 
     /// Asks for a repair that reaches at least this; `true` when none was under way.

@@ -200,16 +200,21 @@ impl SocketClient {
         &mut self,
         pending: Pending<O>,
     ) -> Result<Result<O::Response, ApiError>, Ending> {
-        loop {
-            if let Some(answer) = self.answers.remove(&pending.id) {
-                return Ok(answer.map(|bytes| {
-                    self.encoding
-                        .decode_from_server(&bytes)
-                        .expect("a response is the operation's")
-                }));
+        let id = pending.id;
+        let answer = patiently(O::METHOD.as_str(), async {
+            loop {
+                if let Some(answer) = self.answers.remove(&id) {
+                    return Ok(answer);
+                }
+                self.receive().await?;
             }
-            self.receive(O::METHOD.as_str()).await?;
-        }
+        });
+        let answer = answer.await?;
+        Ok(answer.map(|bytes| {
+            self.encoding
+                .decode_from_server(&bytes)
+                .expect("a response is the operation's")
+        }))
     }
 
     /// Sends bytes as one frame of the connection's kind, whatever they are.
@@ -244,15 +249,11 @@ impl SocketClient {
     async fn send_message(&mut self, message: Message) -> Result<(), Ending> {
         if let Err(error) = patiently("a frame to go out", self.stream.send(message)).await {
             // Why it ended may still stand in what the server sent before.
-            while self.ending.is_none() {
-                if self.receive("the end").await.is_err() {
-                    break;
-                }
-            }
-            return Err(self.ending.clone().unwrap_or(Ending {
-                code: None,
-                reason: error.to_string(),
-            }));
+            let ending = self.ending().await;
+            return Err(match ending.code {
+                Some(_) => ending,
+                None => broken(&error.to_string()),
+            });
         }
         Ok(())
     }
@@ -275,12 +276,15 @@ impl SocketClient {
     /// # Panics
     /// When neither comes.
     pub async fn try_next_event(&mut self) -> Result<Event, Ending> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(event);
+        patiently("an event", async {
+            loop {
+                if let Some(event) = self.events.pop_front() {
+                    return Ok(event);
+                }
+                self.receive().await?;
             }
-            self.receive("an event").await?;
-        }
+        })
+        .await
     }
 
     /// The first event that fits, now or later. Others are kept in their order.
@@ -288,17 +292,20 @@ impl SocketClient {
     /// # Panics
     /// When none comes, or the connection ends.
     pub async fn wait_for(&mut self, mut fits: impl FnMut(&Event) -> bool) -> Event {
-        let mut looked_at = 0;
-        loop {
-            let found = self.events.iter().skip(looked_at).position(&mut fits);
-            if let Some(event) = found.and_then(|at| self.events.remove(looked_at + at)) {
-                return event;
+        patiently("an event that fits", async {
+            let mut looked_at = 0;
+            loop {
+                let found = self.events.iter().skip(looked_at).position(&mut fits);
+                if let Some(event) = found.and_then(|at| self.events.remove(looked_at + at)) {
+                    return event;
+                }
+                looked_at = self.events.len();
+                if let Err(ending) = self.receive().await {
+                    panic!("the connection ended ({ending:?}) before an event that fits");
+                }
             }
-            looked_at = self.events.len();
-            if let Err(ending) = self.receive("an event that fits").await {
-                panic!("the connection ended ({ending:?}) before an event that fits");
-            }
-        }
+        })
+        .await
     }
 
     /// The next row of any conversation, and of which. Other events are kept.
@@ -340,11 +347,14 @@ impl SocketClient {
     /// # Panics
     /// When it does not end.
     pub async fn ending(&mut self) -> Ending {
-        loop {
-            if let Err(ending) = self.receive("the end of the connection").await {
-                return ending;
+        patiently("the end of the connection", async {
+            loop {
+                if let Err(ending) = self.receive().await {
+                    return ending;
+                }
             }
-        }
+        })
+        .await
     }
 
     /// Closes the connection properly.
@@ -357,12 +367,13 @@ impl SocketClient {
         self.ending().await;
     }
 
-    /// Reads one frame and puts it where it belongs.
-    async fn receive(&mut self, what: &str) -> Result<(), Ending> {
+    /// Reads one frame and puts it where it belongs. A ping is one too, so who
+    /// waits for something else sets the limit of the wait.
+    async fn receive(&mut self) -> Result<(), Ending> {
         if let Some(ending) = &self.ending {
             return Err(ending.clone());
         }
-        let ending = match patiently(what, self.stream.next()).await {
+        let ending = match self.stream.next().await {
             Some(Ok(Message::Text(text))) => {
                 self.file(text.as_bytes());
                 return Ok(());
@@ -373,7 +384,7 @@ impl SocketClient {
             }
             Some(Ok(Message::Close(frame))) => {
                 // Reading on answers the close.
-                while let Some(Ok(_)) = patiently("the last frame", self.stream.next()).await {}
+                while let Some(Ok(_)) = self.stream.next().await {}
                 match frame {
                     Some(frame) => Ending {
                         code: Some(frame.code.into()),
