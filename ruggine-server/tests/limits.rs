@@ -6,12 +6,13 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use ruggine_core::api::Operation;
-use ruggine_core::api::account::{LogIn, LookUp, Register};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use ruggine_core::api::account::{LogIn, LookUp};
 use ruggine_core::api::conversation::{self, Conversation, ConversationKind, Create, ProtectionMode};
 use ruggine_core::api::member::{self, Add};
 use ruggine_core::api::message::{Item, Page, PageRequest, PageStart, Send};
@@ -19,7 +20,8 @@ use ruggine_core::api::position::Read;
 use ruggine_core::api::presence::{Query, SetTyping};
 use ruggine_core::api::session::{List, Refresh};
 use ruggine_core::api::sync::Hello;
-use ruggine_core::codec::{Encoding, Raw};
+use ruggine_core::api::{Method, Operation};
+use ruggine_core::codec::Encoding;
 use ruggine_core::frame::ServerFrame;
 use ruggine_core::name::Username;
 use ruggine_core::secret::SecretText;
@@ -30,6 +32,7 @@ use ruggine_core::{
     limits,
 };
 use ruggine_crypto::token::TokenHash;
+use ruggine_server::auth::Principal;
 use ruggine_server::config::Limits;
 use ruggine_server::engine::{Caller, OpenSocket, Outgoing};
 use ruggine_server::hooks::{Attempt, Hooks, Outcome, Verdict};
@@ -763,43 +766,533 @@ async fn no_more_bytes_wait_for_their_commit_than_may() {
     assert_eq!(http.call(sized(group, 40_000)).await.unwrap().seq, Seq::new(5));
 }
 
-#[tokio::test]
-async fn rosters_and_conversations_that_wait_are_bounded_too() {
-    const WAITING: usize = 2;
-    let (_folder, store, server, ada, group) =
-        slow_server(|limits| limits.waiting_messages = WAITING).await;
-    let http = server.http_of(&ada);
+/// With room for two that wait: of six at once one is with the store, two
+/// wait, and three are refused without waiting for anything.
+async fn three_of_six_are_refused<F: Future<Output = Result<(), ErrorCode>> + std::marker::Send + 'static>(
+    store: &SlowStore,
+    ask: impl Fn() -> F,
+) {
     store.hold();
-    let caller = caller_of(&ada);
-    let engine = server.engine().clone();
-    let create = || {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.call(&caller, group_of(Vec::new())).await })
-    };
-    let mut waiting = vec![create()];
+    let first = tokio::spawn(ask());
     store.holds(1).await;
-    // One is with the store, and so many stand behind it.
-    let error = patiently("a refusal", async {
-        loop {
-            let mut next = create();
-            tokio::select! {
-                result = &mut next => break result.unwrap().unwrap_err(),
-                refused = http.call(group_of(Vec::new())) => {
-                    waiting.push(next);
-                    break_if_refused(refused, &mut waiting);
+    let mut others: FuturesUnordered<_> = (0..5).map(|_| tokio::spawn(ask())).collect();
+    for _ in 0..3 {
+        let answer = patiently("a refusal", others.next()).await.unwrap();
+        assert_eq!(answer.unwrap(), Err(ErrorCode::Overloaded));
+    }
+    store.release();
+    assert_eq!(first.await.unwrap(), Ok(()));
+    while let Some(answer) = others.next().await {
+        assert_eq!(answer.unwrap(), Ok(()));
+    }
+}
+
+fn caller_of(person: &Person) -> Caller {
+    Caller {
+        principal: Some(Principal {
+            user: person.user(),
+            device: person.device(),
+            session: person.session(),
+        }),
+        ..Caller::anonymous(Ipv4Addr::LOCALHOST.into())
+    }
+}
+
+#[tokio::test]
+async fn conversations_rosters_and_positions_that_wait_are_bounded_too() {
+    let (_folder, store, server, ada, group) =
+        slow_server(|limits| limits.waiting_messages = 2).await;
+    let (caller, http) = (caller_of(&ada), server.http_of(&ada));
+    let created = async |server: &TestServer| {
+        let list = conversation::List::default();
+        server.http_of(&ada).call(list).await.unwrap().conversations.len()
+    };
+    three_of_six_are_refused(&store, || {
+        let engine = server.engine().clone();
+        async move {
+            let created = engine.call(&caller, group_of(Vec::new())).await;
+            created.map(drop).map_err(|error| error.code())
+        }
+    })
+    .await;
+    assert_eq!(created(&server).await, 1 + 3);
+
+    three_of_six_are_refused(&store, || {
+        let engine = server.engine().clone();
+        async move {
+            let read = Read { conversation: group, seq: Seq::new(1) };
+            let moved = engine.call(&caller, read).await;
+            moved.map(drop).map_err(|error| error.code())
+        }
+    })
+    .await;
+    http.call(Read { conversation: group, seq: Seq::new(1) }).await.unwrap();
+
+    // The lane is full of messages: a roster does not change beside them.
+    let bob = server.register("bob").await;
+    store.hold();
+    let mut socket = server.socket(&ada, Encoding::Json).await;
+    let mut pending = vec![socket.begin(&sized(group, 10)).await.unwrap()];
+    store.holds(1).await;
+    pending.push(socket.begin(&sized(group, 10)).await.unwrap());
+    let refused = socket.call(sized(group, 10)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Overloaded);
+    let add = || Add { conversation: group, users: vec![bob.user()] };
+    let adding = tokio::spawn({
+        let (http, add) = (http.clone(), add());
+        async move { http.call(add).await }
+    });
+    store.release();
+    for pending in pending {
+        socket.finish(pending).await.unwrap().unwrap();
+    }
+    if let Err(error) = adding.await.unwrap() {
+        assert_eq!(error.code, ErrorCode::Overloaded);
+    }
+    http.call(add()).await.unwrap();
+}
+
+/// Counts the measurements that say that something was too much.
+#[derive(Debug, Default)]
+struct Counts {
+    limited: AtomicU64,
+    lagged: AtomicU64,
+}
+
+impl Metrics for Counts {
+    fn record(&self, measurement: Measurement) {
+        match measurement {
+            Measurement::Limited => self.limited.fetch_add(1, Ordering::Relaxed),
+            Measurement::Lagged => self.lagged.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+}
+
+fn hello(person: &Person) -> Hello {
+    Hello {
+        token: person.token().clone(),
+        protocol: ProtocolVersion::CURRENT,
+        locale: None,
+        incarnation: None,
+    }
+}
+
+/// Everything that waits in a socket's queue.
+fn waiting(open: &OpenSocket) -> Vec<Event> {
+    let mut events = Vec::new();
+    while let Some(outgoing) = open.socket().try_next() {
+        let Outgoing::Frame(frame, _) = outgoing else {
+            panic!("{outgoing:?} is no frame");
+        };
+        match ServerFrame::decode(Encoding::Json, &frame).unwrap() {
+            ServerFrame::Event { name, data } => events.extend(Event::decode(&name, data).unwrap()),
+            answer @ ServerFrame::Response { .. } => panic!("{answer:?} is no event"),
+        }
+    }
+    events
+}
+
+fn row_of(event: &Event) -> Option<u64> {
+    match event {
+        Event::Message(message) => message.item.span().map(|(seq, _)| seq.get()),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_gives_way_to_the_word_where_the_log_stands() {
+    let counts = Arc::new(Counts::default());
+    let server = limited(|limits| limits.socket_events = 4)
+        .metrics(counts.clone())
+        .start()
+        .await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let group = server.group(&ada, &[&bob]).await;
+    let (engine, caller) = (server.engine(), caller_of(&ada));
+    let anonymous = Caller::anonymous(Ipv4Addr::LOCALHOST.into());
+    let (open, _) = engine.open_socket(&anonymous, hello(&bob), Encoding::Json).await.unwrap();
+    let send = async |count: usize| {
+        for _ in 0..count {
+            engine.call(&caller, text_message(group, "news")).await.unwrap();
+        }
+        // What the lane does next is done when everything before was told.
+        engine.call(&caller, group_of(Vec::new())).await.unwrap();
+    };
+    let typing = SetTyping { conversation: group, active: true };
+    let read = |seq| Read { conversation: group, seq: Seq::new(seq) };
+
+    send(1).await;
+    engine.call(&caller, typing).await.unwrap();
+    let events = waiting(&open);
+    assert_eq!(events.iter().filter_map(row_of).collect::<Vec<_>>(), [2]);
+    assert!(matches!(events[1..], [Event::Typing(_)]), "{events:?}");
+
+    // From the middle on what is forgotten first is left out, when full what
+    // can be asked for; both without a word.
+    send(2).await;
+    engine.call(&caller, typing).await.unwrap();
+    engine.call(&caller, read(1)).await.unwrap();
+    send(1).await;
+    engine.call(&caller, read(2)).await.unwrap();
+    assert_eq!(open.socket().times_lagged(), 0);
+    let events = waiting(&open);
+    assert_eq!(events.iter().filter_map(row_of).collect::<Vec<_>>(), [3, 4, 5]);
+    assert!(matches!(events[2], Event::Read(position) if position.seq.get() == 1), "{events:?}");
+    assert_eq!(events.len(), 4);
+
+    // A row is never left out without a word.
+    send(7).await;
+    assert_eq!(open.socket().times_lagged(), 1);
+    assert_eq!(counts.lagged.load(Ordering::Relaxed), 1);
+    let events = waiting(&open);
+    let [Event::Resync(resync)] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(resync.heads.len(), 1);
+    assert_eq!((resync.heads[0].conversation, resync.heads[0].head.get()), (group, 12));
+    send(1).await;
+    assert_eq!(waiting(&open).iter().filter_map(row_of).collect::<Vec<_>>(), [13]);
+}
+
+#[tokio::test]
+async fn a_queue_is_bounded_in_bytes_and_keeps_its_answers() {
+    let server = limited(|limits| limits.socket_bytes = 10_000).start().await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let group = server.group(&ada, &[&bob]).await;
+    let (engine, caller) = (server.engine(), caller_of(&ada));
+    let anonymous = Caller::anonymous(Ipv4Addr::LOCALHOST.into());
+    let (open, _) = engine.open_socket(&anonymous, hello(&bob), Encoding::Json).await.unwrap();
+    for _ in 0..3 {
+        // Three thousand bytes are four thousand in base64.
+        engine.call(&caller, sized(group, 3_000)).await.unwrap();
+        open.socket().reply(bytes::Bytes::from_static(b"answer"), None);
+    }
+    engine.call(&caller, group_of(Vec::new())).await.unwrap();
+    assert_eq!(open.socket().times_lagged(), 1);
+    for _ in 0..3 {
+        let Some(Outgoing::Frame(frame, _)) = open.socket().try_next() else {
+            panic!("an answer was left out");
+        };
+        assert_eq!(&frame[..], b"answer");
+    }
+    let events = waiting(&open);
+    assert!(matches!(&events[..], [Event::Resync(resync)] if resync.heads[0].head.get() == 4));
+}
+
+async fn refused<O: Operation>(http: &HttpClient, request: O) -> ApiError
+where
+    O::Response: std::fmt::Debug,
+{
+    http.call(request).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_group_grows_to_its_limit_and_no_further() {
+    let server = limited(|limits| limits.group_members = 3).start().await;
+    let ada = server.register("ada").await;
+    let people = [
+        server.register("bob").await,
+        server.register("eve").await,
+        server.register("dan").await,
+    ];
+    let [bob, eve, dan] = &people;
+    let group = server.group(&ada, &[bob]).await;
+    let http = server.http_of(&ada);
+    let add = |people: &[&Person]| Add {
+        conversation: group,
+        users: people.iter().map(|person| person.user()).collect(),
+    };
+    let error = refused(&http, add(&[eve, dan])).await;
+    assert_eq!(error.code, ErrorCode::LimitReached);
+    assert!(error.details.unwrap().contains("members"));
+    assert!(!error.retryable);
+    assert_eq!(head(&http, group).await, 1, "none of them was added");
+    http.call(add(&[eve])).await.unwrap();
+    assert_eq!(refused(&http, add(&[dan])).await.code, ErrorCode::LimitReached);
+    // Who is in it already needs no room.
+    http.call(add(&[eve, bob, &ada])).await.unwrap();
+    server.http_of(bob).call(member::Leave { conversation: group }).await.unwrap();
+    http.call(add(&[dan])).await.unwrap();
+    assert_eq!(refused(&http, add(&[bob])).await.code, ErrorCode::LimitReached);
+}
+
+#[tokio::test]
+async fn a_group_does_not_begin_beyond_its_limit() {
+    let server = limited(|limits| limits.group_members = 2).start().await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let eve = server.register("eve").await;
+    let http = server.http_of(&ada);
+    http.call(group_of(vec![bob.user()])).await.unwrap();
+    let create = group_of(vec![bob.user(), eve.user()]);
+    assert_eq!(refused(&http, create).await.code, ErrorCode::LimitReached);
+}
+
+#[tokio::test]
+async fn a_user_is_in_so_many_conversations_and_no_more() {
+    let server = limited(|limits| limits.conversations_per_user = 2).start().await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let http = server.http_of(&ada);
+    let first = server.group(&ada, &[]).await;
+    server.direct(&ada, &bob).await;
+    let direct = |to: &Person| Create {
+        kind: ConversationKind::Direct,
+        ..group_of(vec![to.user()])
+    };
+    let eve = server.register("eve").await;
+    for create in [group_of(Vec::new()), group_of(vec![bob.user()]), direct(&eve)] {
+        let error = refused(&http, create).await;
+        assert_eq!(error.code, ErrorCode::LimitReached);
+        assert!(error.details.unwrap().contains("conversations"));
+    }
+    // Nobody else can put them over it either.
+    let theirs = server.http_of(&bob);
+    let group = theirs.call(group_of(Vec::new())).await.unwrap().id;
+    let add = Add { conversation: group, users: vec![ada.user()] };
+    assert_eq!(refused(&theirs, add.clone()).await.code, ErrorCode::LimitReached);
+    for create in [group_of(vec![ada.user()]), direct(&ada)] {
+        let error = refused(&server.http_of(&eve), create).await;
+        assert_eq!(error.code, ErrorCode::LimitReached);
+    }
+    let list = conversation::List::default();
+    assert_eq!(http.call(list).await.unwrap().conversations.len(), 2);
+    assert_eq!(server.http_of(&eve).call(list).await.unwrap().conversations, []);
+    // A conversation that was left counts no more.
+    http.call(member::Leave { conversation: first }).await.unwrap();
+    theirs.call(add).await.unwrap();
+}
+
+/// What exists is returned as it is, however many there are.
+#[tokio::test]
+async fn a_conversation_that_exists_is_returned_to_one_who_may_have_no_more() {
+    let server = limited(|limits| limits.conversations_per_user = 2).start().await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let http = server.http_of(&ada);
+    let group = Create {
+        id: Some(ConversationId::new(SystemClock.now())),
+        ..group_of(Vec::new())
+    };
+    let direct = Create {
+        kind: ConversationKind::Direct,
+        ..group_of(vec![bob.user()])
+    };
+    let made = [
+        http.call(direct.clone()).await.unwrap(),
+        http.call(group.clone()).await.unwrap(),
+    ];
+    let again: [Result<Conversation, ApiError>; 2] =
+        [http.call(direct).await, http.call(group).await];
+    assert_eq!(again, made.map(Ok));
+}
+
+#[tokio::test]
+async fn no_more_users_are_named_at_once_than_may() {
+    let server = TestServer::start().await;
+    let ada = server.register("ada").await;
+    let group = server.group(&ada, &[]).await;
+    let http = server.http_of(&ada);
+    let add = |users| Add { conversation: group, users };
+    let most = limits::MEMBERS_PER_REQUEST;
+    assert_eq!(refused(&http, group_of(strangers(most))).await.code, ErrorCode::UserNotFound);
+    assert_eq!(refused(&http, group_of(strangers(most + 1))).await.code, ErrorCode::LimitReached);
+    assert_eq!(refused(&http, add(strangers(most))).await.code, ErrorCode::UserNotFound);
+    assert_eq!(refused(&http, add(strangers(most + 1))).await.code, ErrorCode::LimitReached);
+    // The same one many times is many names.
+    let same = vec![ada.user(); most + 1];
+    assert_eq!(refused(&http, group_of(same.clone())).await.code, ErrorCode::LimitReached);
+    assert_eq!(refused(&http, add(same)).await.code, ErrorCode::LimitReached);
+    http.call(group_of(vec![ada.user(); most])).await.unwrap();
+
+    let query = |users| Query { users };
+    let most = limits::PRESENCE_QUERY_MAX;
+    assert_eq!(http.call(query(strangers(most))).await.unwrap().presences, []);
+    assert_eq!(refused(&http, query(strangers(most + 1))).await.code, ErrorCode::LimitReached);
+    assert_eq!(http.call(query(Vec::new())).await.unwrap().presences, []);
+    assert_eq!(head(&http, group).await, 1);
+}
+
+fn page(conversation: ConversationId, from: PageStart, limit: Option<u32>) -> PageRequest {
+    PageRequest {
+        conversation,
+        from,
+        limit,
+        as_content: false,
+    }
+}
+
+#[tokio::test]
+async fn a_page_has_at_most_a_hundred_rows_and_at_least_one() {
+    let server = TestServer::start().await;
+    let ada = server.register("ada").await;
+    let group = server.group(&ada, &[]).await;
+    let mut socket = server.socket(&ada, Encoding::MsgPack).await;
+    let mut pending = Vec::new();
+    for number in 0..149 {
+        pending.push(socket.begin(&text_message(group, &number.to_string())).await.unwrap());
+    }
+    for pending in pending {
+        socket.finish(pending).await.unwrap().unwrap();
+    }
+    let starts = [
+        (PageStart::After(Seq::ZERO), 1..=100u64),
+        (PageStart::Newest, 51..=150),
+        (PageStart::Before(Seq::new(121)), 21..=120),
+    ];
+    for (from, range) in starts {
+        for limit in [None, Some(100), Some(101), Some(u32::MAX)] {
+            let page = socket.call(page(group, from, limit)).await.unwrap();
+            assert_eq!(page.items.len(), 100, "{from:?} {limit:?}");
+            assert_eq!((page.from.get(), page.to.get()), (*range.start(), *range.end()));
+        }
+        for limit in [0, 1] {
+            let page = socket.call(page(group, from, Some(limit))).await.unwrap();
+            assert_eq!(page.items.len(), 1, "{from:?} {limit}");
+        }
+    }
+}
+
+/// A payload that is content, and three times as long when it is written anew.
+fn swelling() -> Vec<u8> {
+    let numbers = vec!["1e15"; 999].join(",");
+    let lists = vec![format!("[{numbers}]"); 8].join(",");
+    let payload = format!("{{\"numbers\":[{lists}]}}").into_bytes();
+    assert!(payload.len() <= limits::PAYLOAD_MAX);
+    payload
+}
+
+#[tokio::test]
+async fn a_page_ends_before_it_would_burst_a_frame() {
+    const ROWS: usize = 15;
+    let server = TestServer::start().await;
+    let ada = server.register("ada").await;
+    let http = server.http_of(&ada).with_encoding(Encoding::MsgPack);
+    let payloads = [vec![b'x'; limits::PAYLOAD_MAX], swelling()];
+    for payload in payloads {
+        let group = server.group(&ada, &[]).await;
+        for _ in 0..ROWS {
+            let send = Send {
+                payload: Some(payload.clone().into()),
+                ..sized(group, 1)
+            };
+            http.call(send).await.unwrap();
+        }
+        for encoding in [Encoding::Json, Encoding::MsgPack] {
+            for as_content in [false, true] {
+                // A frame that is longer than a server's may be would end this connection.
+                let mut socket = server.socket(&ada, encoding).await;
+                let mut ask = async |from| -> Page {
+                    let request = PageRequest { as_content, ..page(group, from, None) };
+                    socket.call(request).await.unwrap()
+                };
+                let (mut after, mut pages) = (Seq::ZERO, 0);
+                while after.get() < 1 + ROWS as u64 {
+                    let page = ask(PageStart::After(after)).await;
+                    assert_eq!(page.from, after.next());
+                    after = page.to;
+                    pages += 1;
                 }
-                () = tokio::time::sleep(Duration::from_millis(50)) => waiting.push(next),
+                let mut before = Seq::new(2 + ROWS as u64);
+                while before.get() > 1 {
+                    let page = ask(PageStart::Before(before)).await;
+                    assert_eq!(page.to, before.previous());
+                    assert!(page.items.iter().all(|item| matches!(item, Item::Row(_))));
+                    before = page.from;
+                    pages += 1;
+                }
+                assert!((4..=8).contains(&pages), "{pages} pages, {encoding:?} {as_content}");
+                socket.close().await;
             }
         }
-    });
-    let error = error.await;
-    assert_eq!(error.code(), ErrorCode::Overloaded);
-    assert!(waiting.len() <= 1 + WAITING, "{}", waiting.len());
-    let refused = http.call(Add { conversation: group, users: vec![ada.user()] }).await;
-    assert!(refused.is_ok(), "what changes nothing writes nothing");
-    store.release();
-    for created in waiting {
-        created.await.unwrap().unwrap();
     }
-    http.call(group_of(Vec::new())).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_limits_refuse_is_counted() {
+    let counts = Arc::new(Counts::default());
+    let server = limited(|limits| {
+        limits.sends_per_second = 1;
+        limits.send_burst = 1;
+        limits.sockets_per_user = 1;
+    })
+    .metrics(counts.clone())
+    .start()
+    .await;
+    let ada = server.register("ada").await;
+    let group = server.group(&ada, &[]).await;
+    let http = server.http_of(&ada);
+    assert_eq!(counts.limited.load(Ordering::Relaxed), 0);
+    exhaust(1, Duration::from_secs(1), || http.call(text_message(group, "more"))).await;
+    assert_eq!(counts.limited.load(Ordering::Relaxed), 1);
+    let _socket = server.socket(&ada, Encoding::Json).await;
+    let mut second = SocketClient::connect(server.address(), Encoding::Json).await;
+    second.hello(ada.token()).await.unwrap_err();
+    assert_eq!(counts.limited.load(Ordering::Relaxed), 2);
+}
+
+/// Never says anything of one operation.
+#[derive(Debug)]
+struct Undecided(Method);
+
+impl Hooks for Undecided {
+    async fn before(&self, attempt: Attempt) -> Verdict {
+        if attempt.method == self.0 {
+            std::future::pending::<()>().await;
+        }
+        Verdict::Allow
+    }
+
+    async fn after(&self, outcome: Outcome) {
+        if outcome.attempt.method == self.0 {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_does_not_decide_in_time_has_refused() {
+    let server = TestServer::options()
+        .hooks(Arc::new(Undecided(Method::MessageSend)))
+        .config(|config| config.hook_deadline = Duration::from_millis(50))
+        .start()
+        .await;
+    let ada = server.register("ada").await;
+    let group = server.group(&ada, &[]).await;
+    let http = server.http_of(&ada);
+    let error = refused(&http, text_message(group, "may I?")).await;
+    assert_eq!(error.code, ErrorCode::Refused);
+    assert_eq!(head(&http, group).await, 1);
+    let mut socket = server.socket(&ada, Encoding::Json).await;
+    let waiting = socket.begin(&text_message(group, "and now?")).await.unwrap();
+    socket.call(look_up("ada")).await.unwrap();
+    let error = socket.finish(waiting).await.unwrap().unwrap_err();
+    assert_eq!(error.code, ErrorCode::Refused);
+    assert_eq!(head(&http, group).await, 1);
+}
+
+#[tokio::test]
+async fn more_mentions_than_a_text_may_have_are_refused() {
+    let server = TestServer::start().await;
+    let ada = server.register("ada").await;
+    let group = server.group(&ada, &[]).await;
+    let http = server.http_of(&ada);
+    let send = |count: usize| {
+        let mention = serde_json::json!({"user": ada.user(), "start": 0, "end": 1});
+        let text = serde_json::json!({"body": "a", "mentions": vec![mention; count]});
+        let send = serde_json::json!({
+            "conversation": group,
+            "client_msg_id": fresh_message_id(),
+            "content": {"text": text},
+        });
+        serde_json::to_vec(&send).unwrap()
+    };
+    let answer = http.post("/v1/message.send", &send(limits::MENTIONS_MAX)).await;
+    assert_eq!(answer.status, 200);
+    let answer = http.post("/v1/message.send", &send(limits::MENTIONS_MAX + 1)).await;
+    assert_eq!(answer.error(Encoding::Json).code, ErrorCode::InvalidContent);
+    assert_eq!(head(&http, group).await, 2);
 }
