@@ -63,6 +63,8 @@ pub(crate) struct LogSync {
 struct Wanted {
     head: Seq,
     roster_version: u64,
+    /// What the reading that is under way was begun for.
+    begun_for: Seq,
     running: bool,
 }
 
@@ -347,6 +349,7 @@ impl LogSync {
         let waiting = self.wanted.iter_mut().filter(|(_, wanted)| !wanted.running);
         for (id, wanted) in waiting.take(free) {
             wanted.running = true;
+            wanted.begun_for = wanted.head;
             let pull = Pull {
                 shared: self.shared.clone(),
                 id: *id,
@@ -370,7 +373,10 @@ impl LogSync {
             self.rosters.insert(id, record.members_version.max(record.roster_version));
             self.undelivered.insert(id);
         }
-        let reached = record.is_some_and(|record| record.cursor >= wanted.head);
+        // A head beyond what may be read here is not asked for twice: the server
+        // has shown all that there is, unless more was told of meanwhile.
+        let reached = record.is_some_and(|record| record.cursor >= wanted.head)
+            || wanted.head <= wanted.begun_for;
         if !good || !reached {
             // Events came meanwhile, or the server failed: again, but not at once
             // where that would only repeat a failure.

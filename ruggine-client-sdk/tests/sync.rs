@@ -102,8 +102,6 @@ async fn what_two_people_write_is_told_to_both_once_and_in_order() {
         ada.say(talk, &format!("ada {number}")).await;
         bob.say(talk, &format!("bob {number}")).await;
     }
-    for _ in 0..4 { tokio::time::sleep(Duration::from_secs(1)).await;
-    for d in [&ada,&bob] { let r = d.record(talk).await; let o = d.at(talk).outbox().await.unwrap(); println!("DBG cursor {} head {} outbox {:?}", r.cursor, r.head, o.iter().map(|o| o.progress).collect::<Vec<_>>()); } }
     let heard_by_ada = rows_told(&mut of_ada, talk, seq(81)).await;
     let heard_by_bob = rows_told(&mut of_bob, talk, seq(81)).await;
     assert_whole(&heard_by_ada, 1, 81);

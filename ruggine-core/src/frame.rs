@@ -25,7 +25,7 @@ pub struct RequestFrame<'a, T> {
     pub method: &'a str,
     /// The operation's request.
     pub params: &'a T,
-    /// How often the client's local store has been written (DESIGN section 11).
+    /// How often the client's local store has been written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_counter: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! Password hashing with Argon2id at the parameters of decision D16:
+//! Password hashing with Argon2id:
 //! 19 MiB, two passes, one lane (RFC 9106, OWASP minimum).
 
 use argon2::password_hash::phc::PasswordHash;
@@ -42,14 +42,24 @@ pub fn hash(password: &str) -> Result<String, HashError> {
 }
 
 /// Whether the password is the one that was hashed; `false` also when the
-/// stored text is no hash. As costly as [`hash()`].
+/// stored text is no hash, or one dearer than a server should compute. As
+/// costly as [`hash()`] for the hashes that it makes.
 #[must_use]
 pub fn verify(password: &str, stored: &str) -> bool {
-    PasswordHash::new(stored).is_ok_and(|hash| {
-        argon2id()
+    let affordable = |hash: &PasswordHash| {
+        Params::try_from(hash).is_ok_and(|params| {
+            params.m_cost() <= 8 * MEMORY_KIB && params.t_cost() <= 8 * PASSES
+        })
+    };
+    match PasswordHash::new(stored) {
+        Ok(hash) if affordable(&hash) => argon2id()
             .verify_password(password.as_bytes(), &hash)
-            .is_ok()
-    })
+            .is_ok(),
+        _ => {
+            verify_nobody(password);
+            false
+        }
+    }
 }
 
 /// Spends what [`verify`] spends, for a user who does not exist, so that the
@@ -79,7 +89,9 @@ mod tests {
 
     #[test]
     fn a_stored_text_that_is_no_hash_verifies_nothing() {
-        for bad in ["", "plain", "$argon2id$v=19$m=19456,t=2,p=1$", "$1$abc$def"] {
+        for bad in [
+            "$argon2id$v=19$m=4194304,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY",
+            "", "plain", "$argon2id$v=19$m=19456,t=2,p=1$", "$1$abc$def"] {
             assert!(!verify("plain", bad), "{bad}");
         }
     }

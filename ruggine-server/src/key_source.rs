@@ -145,6 +145,13 @@ impl KeyFile {
         file.write_all(key.to_hex().as_bytes()).map_err(failed)?;
         file.write_all(b"\n").map_err(failed)?;
         file.sync_all().map_err(failed)?;
+        // The name of a new file is on stable storage with its folder only.
+        #[cfg(unix)]
+        if let Some(folder) = self.path.parent().filter(|folder| folder.is_dir()) {
+            std::fs::File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(failed)?;
+        }
         Ok(key)
     }
 }

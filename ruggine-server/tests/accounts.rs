@@ -66,7 +66,9 @@ async fn a_taken_username_is_refused_with_the_specified_italian_words() {
     let server = TestServer::start().await;
     let ada = server.register("ada").await;
     let http = server.http();
-    let italian = http.clone().with_header("accept-language", "it-IT, en;q=0.5");
+    let italian = http
+        .clone()
+        .with_header("accept-language", "it-IT, en;q=0.5");
     let refused = italian.call(Person::registration("ada")).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::UsernameTaken);
     assert_eq!(refused.message, "ERR: Username già in uso");
@@ -146,7 +148,13 @@ async fn a_name_that_cannot_be_one_makes_no_account() {
 async fn a_weak_password_is_refused_and_not_repeated() {
     let server = TestServer::start().await;
     let long = "zebra kiwi ".repeat(12);
-    for weak in ["kz7-über", "passwordpassword", "aaaaaaaaaaaaa", "Ada.Lovelace", &long] {
+    for weak in [
+        "kz7-über",
+        "passwordpassword",
+        "aaaaaaaaaaaaa",
+        "Ada.Lovelace",
+        &long,
+    ] {
         let request = Register {
             password: SecretText::new(weak),
             ..Person::registration("ada.lovelace")
@@ -178,7 +186,10 @@ async fn an_unknown_user_and_a_wrong_password_are_answered_alike() {
     ] {
         let body = Encoding::Json.encode(&attempt(username, password)).unwrap();
         let answer = http.post("/v1/account.login", &body).await;
-        assert_eq!(answer.error(Encoding::Json).code, ErrorCode::InvalidCredentials);
+        assert_eq!(
+            answer.error(Encoding::Json).code,
+            ErrorCode::InvalidCredentials
+        );
         answers.push((answer.status, answer.body));
     }
     let known = KnownDevice {
@@ -193,7 +204,10 @@ async fn an_unknown_user_and_a_wrong_password_are_answered_alike() {
     let answer = http.post("/v1/account.login", &body).await;
     answers.push((answer.status, answer.body));
     assert_eq!(answers[0].0, 401);
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "{answers:?}"
+    );
 }
 
 #[tokio::test]
@@ -267,7 +281,10 @@ async fn a_user_is_found_by_the_exact_name_and_only_by_who_has_logged_in() {
     let ada = server.register("ada").await;
     let bob = server.register("bob.kahn").await;
     let http = server.http_of(&ada);
-    assert_eq!(http.call(look_up("bob.kahn")).await.unwrap(), bob.login.user);
+    assert_eq!(
+        http.call(look_up("bob.kahn")).await.unwrap(),
+        bob.login.user
+    );
     for other in ["bob", "bob.kahn2", "bob_kahn", "%", "no such name!"] {
         let refused = http.call(look_up(other)).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::UserNotFound, "{other}");
@@ -304,7 +321,10 @@ async fn a_refresh_token_used_after_its_successor_ends_the_session_everywhere() 
     let http = server.http();
     let second = http.call(refresh(&ada.login.tokens.refresh)).await.unwrap();
     let third = http.call(refresh(&second.refresh)).await.unwrap();
-    let reused = http.call(refresh(&ada.login.tokens.refresh)).await.unwrap_err();
+    let reused = http
+        .call(refresh(&ada.login.tokens.refresh))
+        .await
+        .unwrap_err();
     assert_eq!(reused.code, ErrorCode::TokenReused);
 
     assert_eq!(socket.ending().await.code, REVOKED);
@@ -329,7 +349,12 @@ async fn an_access_token_is_no_refresh_token_nor_the_reverse() {
     assert_eq!(refused.code, ErrorCode::Unauthenticated);
     let secret = ada.login.device_secret.clone().unwrap();
     for token in [&tokens.refresh, &secret, &SecretText::new("x")] {
-        let refused = http.clone().with_token(token).call(List {}).await.unwrap_err();
+        let refused = http
+            .clone()
+            .with_token(token)
+            .call(List {})
+            .await
+            .unwrap_err();
         assert_eq!(refused.code, ErrorCode::Unauthenticated);
     }
 }
@@ -344,8 +369,14 @@ async fn a_logout_ends_its_session_and_its_socket() {
     http.call(LogOut {}).await.unwrap();
 
     assert_eq!(socket.ending().await.code, REVOKED);
-    assert_eq!(http.call(List {}).await.unwrap_err().code, ErrorCode::Unauthenticated);
-    let refused = http.call(refresh(&ada.login.tokens.refresh)).await.unwrap_err();
+    assert_eq!(
+        http.call(List {}).await.unwrap_err().code,
+        ErrorCode::Unauthenticated
+    );
+    let refused = http
+        .call(refresh(&ada.login.tokens.refresh))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unauthenticated);
     let left = server.http_of(&other_login).call(List {}).await.unwrap();
     assert_eq!(left.sessions.len(), 1);
@@ -371,7 +402,10 @@ async fn a_revoked_session_loses_its_socket_and_its_tokens() {
     let mut socket = server.socket(&ada, Encoding::MsgPack).await;
 
     let sessions = socket.call(List {}).await.unwrap().sessions;
-    let mut listed: Vec<_> = sessions.iter().map(|session| (session.id, session.current)).collect();
+    let mut listed: Vec<_> = sessions
+        .iter()
+        .map(|session| (session.id, session.current))
+        .collect();
     listed.sort_unstable();
     let mut expected = vec![(ada.session(), true), (phone.session(), false)];
     expected.sort_unstable();
@@ -404,7 +438,10 @@ async fn a_socket_outlives_its_access_token_but_no_new_one_opens_with_it() {
     let lifetime = server.engine().config().access_lifetime;
     clock.advance(lifetime + Duration::from_secs(120));
     let http = server.http_of(&ada);
-    assert_eq!(http.call(List {}).await.unwrap_err().code, ErrorCode::Unauthenticated);
+    assert_eq!(
+        http.call(List {}).await.unwrap_err().code,
+        ErrorCode::Unauthenticated
+    );
     assert!(socket.call(List {}).await.is_ok());
 
     let mut late = SocketClient::connect(server.address(), Encoding::MsgPack).await;

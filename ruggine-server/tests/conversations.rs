@@ -124,7 +124,9 @@ async fn a_direct_conversation_has_exactly_one_other_member() {
         assert_eq!(refused, ErrorCode::InvalidParams);
     }
     let oneself_too = [ada.user(), bob.user(), bob.user()];
-    let direct = http.call(create(ConversationKind::Direct, &oneself_too)).await;
+    let direct = http
+        .call(create(ConversationKind::Direct, &oneself_too))
+        .await;
     assert_eq!(direct.unwrap().peer, Some(bob.user()));
 }
 
@@ -136,13 +138,21 @@ async fn nobody_is_added_to_or_removed_from_a_direct_conversation() {
     let cleo = server.register("cleo").await;
     let direct = server.direct(&ada, &bob).await;
     let http = server.http_of(&ada);
-    assert_eq!(code(http.call(add(direct, &cleo)).await), ErrorCode::WrongMode);
-    assert_eq!(code(http.call(remove(direct, &bob)).await), ErrorCode::WrongMode);
+    assert_eq!(
+        code(http.call(add(direct, &cleo)).await),
+        ErrorCode::WrongMode
+    );
+    assert_eq!(
+        code(http.call(remove(direct, &bob)).await),
+        ErrorCode::WrongMode
+    );
     assert_eq!(
         code(http.call(change_role(direct, &bob, Role::Owner)).await),
         ErrorCode::WrongMode
     );
-    let leave = member::Leave { conversation: direct };
+    let leave = member::Leave {
+        conversation: direct,
+    };
     assert_eq!(code(http.call(leave).await), ErrorCode::WrongMode);
 }
 
@@ -216,7 +226,10 @@ async fn a_conversation_begins_with_a_notice_of_who_is_in_it() {
     let [Item::Row(row)] = log.as_slice() else {
         panic!("{log:?}")
     };
-    assert_eq!((row.kind, row.sender, row.seq), (RowKind::System, ada.user(), seq(1)));
+    assert_eq!(
+        (row.kind, row.sender, row.seq),
+        (RowKind::System, ada.user(), seq(1))
+    );
     let notice = Notice::from_payload(&row.payload);
     let expected = Notice::Created {
         kind: ConversationKind::Group,
@@ -249,7 +262,11 @@ async fn each_role_may_do_what_its_documentation_says_and_nothing_else() {
     let guest = server.register("guest").await;
     let mut deeds = vec![Deed::Add, Deed::Leave];
     deeds.extend(ROLES.map(Deed::Remove));
-    deeds.extend(ROLES.iter().flat_map(|from| ROLES.map(|to| Deed::Change(*from, to))));
+    deeds.extend(
+        ROLES
+            .iter()
+            .flat_map(|from| ROLES.map(|to| Deed::Change(*from, to))),
+    );
 
     for role in ROLES {
         for deed in &deeds {
@@ -257,19 +274,29 @@ async fn each_role_may_do_what_its_documentation_says_and_nothing_else() {
             let http = server.http_of(&owner);
             http.call(change_role(group, &actor, role)).await.unwrap();
             if let Deed::Remove(theirs) | Deed::Change(theirs, _) = deed {
-                http.call(change_role(group, &target, *theirs)).await.unwrap();
+                http.call(change_role(group, &target, *theirs))
+                    .await
+                    .unwrap();
             }
             let http = server.http_of(&actor);
             let result = match deed {
                 Deed::Add => http.call(add(group, &guest)).await,
                 Deed::Remove(_) => http.call(remove(group, &target)).await,
                 Deed::Change(_, to) => http.call(change_role(group, &target, *to)).await,
-                Deed::Leave => http.call(member::Leave { conversation: group }).await,
+                Deed::Leave => {
+                    http.call(member::Leave {
+                        conversation: group,
+                    })
+                    .await
+                }
             };
             match result {
                 Ok(_) => assert!(is_allowed(role, *deed), "{role} could {deed:?}"),
                 Err(error) => {
-                    assert!(!is_allowed(role, *deed), "{role} could not {deed:?}: {error}");
+                    assert!(
+                        !is_allowed(role, *deed),
+                        "{role} could not {deed:?}: {error}"
+                    );
                     assert_eq!(error.code, ErrorCode::Forbidden);
                 }
             }
@@ -284,15 +311,28 @@ async fn a_group_with_members_keeps_an_owner() {
     let bob = server.register("bob").await;
     let group = server.group(&ada, &[&bob]).await;
     let (a, b) = (server.http_of(&ada), server.http_of(&bob));
-    let leave = member::Leave { conversation: group };
+    let leave = member::Leave {
+        conversation: group,
+    };
     assert_eq!(code(a.call(leave).await), ErrorCode::LastOwner);
     for role in [Role::Admin, Role::Member] {
-        assert_eq!(code(a.call(change_role(group, &ada, role)).await), ErrorCode::LastOwner);
+        assert_eq!(
+            code(a.call(change_role(group, &ada, role)).await),
+            ErrorCode::LastOwner
+        );
     }
     a.call(change_role(group, &bob, Role::Owner)).await.unwrap();
     a.call(leave).await.unwrap();
     b.call(leave).await.unwrap();
-    assert_eq!(b.call(Get { conversation: group }).await.unwrap().member_count, 0);
+    assert_eq!(
+        b.call(Get {
+            conversation: group
+        })
+        .await
+        .unwrap()
+        .member_count,
+        0
+    );
 }
 
 #[tokio::test]
@@ -300,7 +340,10 @@ async fn an_owner_who_is_alone_stays_owner() {
     let server = TestServer::start().await;
     let ada = server.register("ada").await;
     let group = server.group(&ada, &[]).await;
-    let refused = server.http_of(&ada).call(change_role(group, &ada, Role::Member)).await;
+    let refused = server
+        .http_of(&ada)
+        .call(change_role(group, &ada, Role::Member))
+        .await;
     assert_eq!(code(refused), ErrorCode::LastOwner);
 }
 
@@ -318,7 +361,10 @@ async fn of_two_owners_who_demote_each_other_at_once_one_remains() {
             b.call(change_role(group, &ada, Role::Member)),
         );
         assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
-        let list = member::List { conversation: group, after: None };
+        let list = member::List {
+            conversation: group,
+            after: None,
+        };
         let members = a.call(list).await.unwrap().members;
         let owners = members.iter().filter(|member| member.role == Role::Owner);
         assert_eq!(owners.count(), 1);
@@ -333,7 +379,10 @@ async fn a_change_that_changes_nothing_writes_nothing() {
     let group = server.group(&ada, &[&bob]).await;
     let http = server.http_of(&ada);
     let added = http.call(add(group, &bob)).await.unwrap();
-    let changed = http.call(change_role(group, &bob, Role::Member)).await.unwrap();
+    let changed = http
+        .call(change_role(group, &bob, Role::Member))
+        .await
+        .unwrap();
     assert_eq!((added.roster_version, added.head), (1, seq(1)));
     assert_eq!(changed, added);
 }
@@ -352,7 +401,12 @@ async fn many_who_change_a_roster_at_once_each_leave_their_notice() {
     for added in join_all(adding).await {
         added.unwrap();
     }
-    let conversation = http.call(Get { conversation: group }).await.unwrap();
+    let conversation = http
+        .call(Get {
+            conversation: group,
+        })
+        .await
+        .unwrap();
     assert_eq!(conversation.member_count, 7);
     assert_eq!(conversation.roster_version, 7);
     assert_eq!(conversation.head, seq(7));
@@ -369,12 +423,19 @@ async fn a_removed_members_view_ends_with_the_removal() {
     let removed = a.call(remove(group, &bob)).await.unwrap();
     let after = say(&a, group, "behind bob's back").await;
 
-    let seen = b.call(Get { conversation: group }).await.unwrap();
+    let seen = b
+        .call(Get {
+            conversation: group,
+        })
+        .await
+        .unwrap();
     assert_eq!(seen.head, removed.head);
     assert_eq!(seen.role, None);
     let log = b.read_log(group).await.unwrap();
     assert_eq!(log.len(), 3);
-    let Some(Item::Row(last)) = log.last() else { panic!() };
+    let Some(Item::Row(last)) = log.last() else {
+        panic!()
+    };
     assert_eq!(last.seq, removed.head);
     assert_eq!(
         Notice::from_payload(&last.payload),
@@ -383,14 +444,26 @@ async fn a_removed_members_view_ends_with_the_removal() {
     let newest = page(&b, group, PageStart::Newest, None).await;
     assert_eq!((newest.to, newest.head), (removed.head, removed.head));
 
-    let fetch = |seq| Fetch { conversation: group, seq };
+    let fetch = |seq| Fetch {
+        conversation: group,
+        seq,
+    };
     assert!(b.call(fetch(removed.head)).await.is_ok());
     assert_eq!(code(b.call(fetch(after)).await), ErrorCode::MessageNotFound);
     let not_found = ErrorCode::ConversationNotFound;
-    assert_eq!(code(b.call(text_message(group, "still here")).await), not_found);
-    let typing = SetTyping { conversation: group, active: true };
+    assert_eq!(
+        code(b.call(text_message(group, "still here")).await),
+        not_found
+    );
+    let typing = SetTyping {
+        conversation: group,
+        active: true,
+    };
     assert_eq!(code(b.call(typing).await), not_found);
-    let members = member::List { conversation: group, after: None };
+    let members = member::List {
+        conversation: group,
+        after: None,
+    };
     assert_eq!(code(b.call(members).await), not_found);
     assert_eq!(code(b.call(add(group, &ada)).await), not_found);
 }
@@ -430,8 +503,16 @@ async fn who_was_added_again_sees_a_hole_where_they_were_not_there() {
     assert_eq!(shape(&backward.items), expected);
     assert_eq!((backward.from, backward.to), (seq(1), backward.head));
     for limit in 1..=4 {
-        assert_eq!(shape(&walk_forward(&b, group, limit).await), expected, "{limit}");
-        assert_eq!(shape(&walk_backward(&b, group, limit).await), expected, "{limit}");
+        assert_eq!(
+            shape(&walk_forward(&b, group, limit).await),
+            expected,
+            "{limit}"
+        );
+        assert_eq!(
+            shape(&walk_backward(&b, group, limit).await),
+            expected,
+            "{limit}"
+        );
     }
 }
 
@@ -546,8 +627,16 @@ async fn content_stands_in_for_a_payload_where_it_is_asked_for() {
         ..text_message(group, "")
     };
     let ack = http.call(given).await.unwrap();
-    let fetched = http.call(Fetch { conversation: group, seq: ack.seq }).await.unwrap();
-    let Item::Row(row) = &fetched.item else { panic!() };
+    let fetched = http
+        .call(Fetch {
+            conversation: group,
+            seq: ack.seq,
+        })
+        .await
+        .unwrap();
+    let Item::Row(row) = &fetched.item else {
+        panic!()
+    };
     assert_eq!(row.payload, content.to_payload().unwrap());
     assert_eq!(row.content, None);
 
@@ -558,7 +647,9 @@ async fn content_stands_in_for_a_payload_where_it_is_asked_for() {
         as_content: true,
     };
     let items = http.call(request).await.unwrap().items;
-    let Some(Item::Row(row)) = items.last() else { panic!() };
+    let Some(Item::Row(row)) = items.last() else {
+        panic!()
+    };
     assert_eq!(row.content, Some(content));
     assert!(row.payload.is_empty());
 }
@@ -574,9 +665,15 @@ async fn a_message_without_a_valid_payload_takes_no_number() {
         ..text_message(group, "")
     };
     assert_eq!(code(http.call(with(None)).await), ErrorCode::InvalidContent);
-    assert_eq!(code(http.call(with(Some(Vec::new()))).await), ErrorCode::InvalidContent);
+    assert_eq!(
+        code(http.call(with(Some(Vec::new()))).await),
+        ErrorCode::InvalidContent
+    );
     let over = vec![b'x'; limits::PAYLOAD_MAX + 1];
-    assert_eq!(code(http.call(with(Some(over))).await), ErrorCode::PayloadTooLarge);
+    assert_eq!(
+        code(http.call(with(Some(over))).await),
+        ErrorCode::PayloadTooLarge
+    );
     let both = Send {
         content: Some(Content::from(Text::new("twice"))),
         ..text_message(group, "twice")
@@ -600,11 +697,17 @@ async fn a_single_row_can_be_fetched() {
     let http = server.http_of(&ada);
     let second = say(&http, group, "second").await;
     http.call(add(group, &bob)).await.unwrap();
-    let fetch = |seq| Fetch { conversation: group, seq };
+    let fetch = |seq| Fetch {
+        conversation: group,
+        seq,
+    };
     let item = http.call(fetch(second)).await.unwrap().item;
     assert_eq!(words_of(&item).as_deref(), Some("second"));
     for missing in [Seq::ZERO, seq(4), Seq::MAX] {
-        assert_eq!(code(http.call(fetch(missing)).await), ErrorCode::MessageNotFound);
+        assert_eq!(
+            code(http.call(fetch(missing)).await),
+            ErrorCode::MessageNotFound
+        );
     }
     let before_bob = server.http_of(&bob).call(fetch(second)).await;
     assert_eq!(code(before_bob), ErrorCode::MessageNotFound);
@@ -644,12 +747,20 @@ async fn groups_and_lists_of_conversations_grow_to_their_limits_and_no_further()
     let http = server.http_of(&ada);
     let group = server.group(&ada, &[&bob]).await;
     http.call(add(group, &cleo)).await.unwrap();
-    assert_eq!(code(http.call(add(group, &dina)).await), ErrorCode::LimitReached);
+    assert_eq!(
+        code(http.call(add(group, &dina)).await),
+        ErrorCode::LimitReached
+    );
     server.group(&bob, &[]).await;
-    let refused = http.call(create(ConversationKind::Direct, &[bob.user()])).await;
+    let refused = http
+        .call(create(ConversationKind::Direct, &[bob.user()]))
+        .await;
     assert_eq!(code(refused), ErrorCode::LimitReached);
     let second = server.group(&ada, &[]).await;
-    assert_eq!(code(http.call(add(second, &bob)).await), ErrorCode::LimitReached);
+    assert_eq!(
+        code(http.call(add(second, &bob)).await),
+        ErrorCode::LimitReached
+    );
     let own = http.call(create(ConversationKind::Group, &[])).await;
     assert_eq!(code(own), ErrorCode::LimitReached);
 }
@@ -664,7 +775,10 @@ async fn a_group_is_not_created_with_more_members_than_a_group_may_have() {
     let bob = server.register("bob").await;
     let cleo = server.register("cleo").await;
     let members = [bob.user(), cleo.user()];
-    let refused = server.http_of(&ada).call(create(ConversationKind::Group, &members)).await;
+    let refused = server
+        .http_of(&ada)
+        .call(create(ConversationKind::Group, &members))
+        .await;
     assert_eq!(code(refused), ErrorCode::LimitReached);
 }
 
@@ -688,16 +802,43 @@ async fn a_stranger_cannot_tell_a_conversation_from_none() {
         let answers = [
             http.call(Get { conversation }).await.err(),
             http.call(start).await.err(),
-            http.call(Fetch { conversation, seq: one }).await.err(),
+            http.call(Fetch {
+                conversation,
+                seq: one,
+            })
+            .await
+            .err(),
             http.call(text_message(conversation, "knock")).await.err(),
-            http.call(Delivered { conversation, seq: one }).await.err(),
-            http.call(Read { conversation, seq: one }).await.err(),
-            http.call(SetTyping { conversation, active: true }).await.err(),
-            http.call(member::List { conversation, after: None }).await.err(),
+            http.call(Delivered {
+                conversation,
+                seq: one,
+            })
+            .await
+            .err(),
+            http.call(Read {
+                conversation,
+                seq: one,
+            })
+            .await
+            .err(),
+            http.call(SetTyping {
+                conversation,
+                active: true,
+            })
+            .await
+            .err(),
+            http.call(member::List {
+                conversation,
+                after: None,
+            })
+            .await
+            .err(),
             http.call(add(conversation, &eve)).await.err(),
             http.call(remove(conversation, &ada)).await.err(),
             http.call(member::Leave { conversation }).await.err(),
-            http.call(change_role(conversation, &eve, Role::Owner)).await.err(),
+            http.call(change_role(conversation, &eve, Role::Owner))
+                .await
+                .err(),
         ];
         for answer in &answers {
             let error = answer.as_ref().expect("a stranger does nothing");
@@ -716,9 +857,22 @@ async fn members_are_listed_with_their_roles_and_positions() {
     let group = server.group(&ada, &[]).await;
     let (a, b) = (server.http_of(&ada), server.http_of(&bob));
     let from = a.call(add(group, &bob)).await.unwrap().head;
-    b.call(Delivered { conversation: group, seq: from }).await.unwrap();
-    b.call(Read { conversation: group, seq: seq(1) }).await.unwrap();
-    let list = member::List { conversation: group, after: None };
+    b.call(Delivered {
+        conversation: group,
+        seq: from,
+    })
+    .await
+    .unwrap();
+    b.call(Read {
+        conversation: group,
+        seq: seq(1),
+    })
+    .await
+    .unwrap();
+    let list = member::List {
+        conversation: group,
+        after: None,
+    };
     let listed = a.call(list).await.unwrap();
     assert_eq!(listed.roster_version, 2);
     assert_eq!(listed.next, None);
@@ -730,6 +884,9 @@ async fn members_are_listed_with_their_roles_and_positions() {
     assert_eq!(bob_listed.role, Role::Member);
     assert_eq!(bob_listed.from_seq, from);
     assert_eq!((bob_listed.delivered, bob_listed.read), (from, seq(1)));
-    let after = member::List { conversation: group, after: Some(listed.members[0].user.id) };
+    let after = member::List {
+        conversation: group,
+        after: Some(listed.members[0].user.id),
+    };
     assert_eq!(a.call(after).await.unwrap().members, listed.members[1..]);
 }

@@ -105,9 +105,15 @@ async fn a_message_sent_again_gets_the_first_ack_and_no_second_number() {
     let first = socket.call(message.clone()).await.unwrap();
     socket.call(text_message(group, "between")).await.unwrap();
     assert_eq!(socket.call(message.clone()).await.unwrap(), first);
-    assert_eq!(server.http_of(&ada).call(message.clone()).await.unwrap(), first);
+    assert_eq!(
+        server.http_of(&ada).call(message.clone()).await.unwrap(),
+        first
+    );
     server.restart().await;
-    assert_eq!(server.http_of(&ada).call(message.clone()).await.unwrap(), first);
+    assert_eq!(
+        server.http_of(&ada).call(message.clone()).await.unwrap(),
+        first
+    );
     assert_eq!(server.http_of(&ada).read_log(group).await.unwrap().len(), 3);
 }
 
@@ -147,7 +153,10 @@ async fn another_payload_under_a_used_id_is_a_conflict_and_changes_nothing() {
     let conflict = http.call(other).await.unwrap_err();
     assert_eq!(conflict.code, ErrorCode::IdempotencyConflict);
     let log = http.read_log(group).await.unwrap();
-    assert_eq!(words_of(log.last().unwrap()).as_deref(), Some("first words"));
+    assert_eq!(
+        words_of(log.last().unwrap()).as_deref(),
+        Some("first words")
+    );
     assert_eq!(http.call(message).await.unwrap(), ack);
 }
 
@@ -252,11 +261,21 @@ impl Metrics for Lagged {
 
 /// A connection whose system buffers are as small as they can be.
 async fn narrow_socket(server: &TestServer, person: &Person) -> SocketClient {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4 * 1024).unwrap();
-    let stream = socket.connect(server.address()).await.unwrap();
-    let mut socket = SocketClient::over(stream, Encoding::MsgPack).await.unwrap();
-    socket.hello(person.token()).await.unwrap();
+    let socket = TcpSocket::new_v4().expect("a socket can be made");
+    socket
+        .set_recv_buffer_size(4 * 1024)
+        .expect("a buffer may be small");
+    let stream = socket
+        .connect(server.address())
+        .await
+        .expect("the server takes connections");
+    let mut socket = SocketClient::over(stream, Encoding::MsgPack)
+        .await
+        .expect("the server takes a WebSocket");
+    socket
+        .hello(person.token())
+        .await
+        .expect("the token is valid");
     socket
 }
 
@@ -272,17 +291,23 @@ async fn follow_up_to(
     while *cursor < last {
         match socket.next_event().await {
             Event::Message(message) => {
-                let (_, number) = message.item.span().unwrap();
+                let (_, number) = message.item.span().expect("an event brings a row");
                 assert_eq!(number, cursor.next(), "an event is the next row");
                 *cursor = number;
             }
             Event::Resync(resync) => {
                 resyncs += 1;
-                let mark = resync.heads.iter().find(|mark| mark.conversation == conversation);
-                let head = mark.unwrap().head;
+                let mark = resync
+                    .heads
+                    .iter()
+                    .find(|mark| mark.conversation == conversation);
+                let head = mark.expect("it is this conversation's").head;
                 assert!(head > *cursor && head <= last, "{head}");
                 while *cursor < head {
-                    let page = socket.call(page_after(conversation, *cursor)).await.unwrap();
+                    let page = socket
+                        .call(page_after(conversation, *cursor))
+                        .await
+                        .expect("a member may read");
                     assert_eq!(page.from, cursor.next());
                     // What the page brings beyond the mark comes as events too.
                     *cursor = page.to.min(head);
@@ -294,11 +319,20 @@ async fn follow_up_to(
     resyncs
 }
 
-async fn send_many(server: &TestServer, person: &Person, group: ConversationId, count: usize, bytes: usize) {
+async fn send_many(
+    server: &TestServer,
+    person: &Person,
+    group: ConversationId,
+    count: usize,
+    bytes: usize,
+) {
     let words = "x".repeat(bytes);
     let mut socket = server.socket(person, Encoding::MsgPack).await;
     for _ in 0..count {
-        socket.call(text_message(group, &words)).await.unwrap();
+        socket
+            .call(text_message(group, &words))
+            .await
+            .expect("a member may write");
         socket.take_events();
     }
 }
@@ -391,7 +425,12 @@ async fn hello_names_what_is_new_for_the_device_and_nothing_else() {
     assert_eq!(ids(&heads.conversations), BTreeSet::from([quiet, busy]));
 
     for conversation in [quiet, busy] {
-        http.call(Delivered { conversation, seq: seq(1) }).await.unwrap();
+        http.call(Delivered {
+            conversation,
+            seq: seq(1),
+        })
+        .await
+        .unwrap();
     }
     let mut socket = SocketClient::connect(server.address(), Encoding::Json).await;
     let heads = socket.call(hello_of(&ada, Some(log))).await.unwrap();
@@ -400,8 +439,16 @@ async fn hello_names_what_is_new_for_the_device_and_nothing_else() {
     assert_eq!(ids(&all.conversations), BTreeSet::from([quiet, busy]));
     socket.close().await;
 
-    server.http_of(&bob).call(text_message(busy, "news")).await.unwrap();
-    let heads = http.call(hello_of(&ada, Some(log))).await.unwrap().conversations;
+    server
+        .http_of(&bob)
+        .call(text_message(busy, "news"))
+        .await
+        .unwrap();
+    let heads = http
+        .call(hello_of(&ada, Some(log)))
+        .await
+        .unwrap()
+        .conversations;
     let expected = Head {
         id: busy,
         kind: ConversationKind::Group,
@@ -412,8 +459,16 @@ async fn hello_names_what_is_new_for_the_device_and_nothing_else() {
         roster_version: 1,
     };
     assert_eq!(heads, [expected]);
-    let heads = http.call(hello_of(&phone, Some(log))).await.unwrap().conversations;
-    assert_eq!(ids(&heads), BTreeSet::from([quiet, busy]), "each device has its own cursors");
+    let heads = http
+        .call(hello_of(&phone, Some(log)))
+        .await
+        .unwrap()
+        .conversations;
+    assert_eq!(
+        ids(&heads),
+        BTreeSet::from([quiet, busy]),
+        "each device has its own cursors"
+    );
 
     let other = Incarnation::new(log.get() ^ 1);
     let heads = http.call(hello_of(&ada, Some(other))).await.unwrap();
@@ -431,16 +486,48 @@ async fn an_own_read_position_is_news_for_the_other_device_only() {
     let one = seq(1);
     for device in [&ada, &phone] {
         let http = server.http_of(device);
-        http.call(Delivered { conversation: group, seq: one }).await.unwrap();
+        http.call(Delivered {
+            conversation: group,
+            seq: one,
+        })
+        .await
+        .unwrap();
     }
-    server.http_of(&ada).call(Read { conversation: group, seq: one }).await.unwrap();
+    server
+        .http_of(&ada)
+        .call(Read {
+            conversation: group,
+            seq: one,
+        })
+        .await
+        .unwrap();
     let http = server.http();
-    assert_eq!(http.call(hello_of(&ada, log)).await.unwrap().conversations, []);
-    let heads = http.call(hello_of(&phone, log)).await.unwrap().conversations;
+    assert_eq!(
+        http.call(hello_of(&ada, log)).await.unwrap().conversations,
+        []
+    );
+    let heads = http
+        .call(hello_of(&phone, log))
+        .await
+        .unwrap()
+        .conversations;
     assert_eq!(heads.len(), 1);
     assert_eq!((heads[0].own_read, heads[0].cursor), (one, one));
-    server.http_of(&phone).call(Read { conversation: group, seq: one }).await.unwrap();
-    assert_eq!(http.call(hello_of(&phone, log)).await.unwrap().conversations, []);
+    server
+        .http_of(&phone)
+        .call(Read {
+            conversation: group,
+            seq: one,
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        http.call(hello_of(&phone, log))
+            .await
+            .unwrap()
+            .conversations,
+        []
+    );
 }
 
 #[tokio::test]
@@ -498,7 +585,11 @@ async fn more_heads_than_one_page_holds_are_led_through() {
     let mut list = conversation::List::default();
     loop {
         let page = socket.call(list).await.unwrap();
-        listed.extend(page.conversations.iter().map(|conversation| conversation.id));
+        listed.extend(
+            page.conversations
+                .iter()
+                .map(|conversation| conversation.id),
+        );
         list.after = page.next;
         if list.after.is_none() {
             break;
@@ -529,7 +620,11 @@ async fn between_the_heads_of_a_hello_and_the_first_event_no_number_is_missing()
         let heads = socket.hello(bob.token()).await.unwrap();
         let head = heads.conversations[0].head;
         let (_, first) = socket.next_row().await;
-        assert!(first.seq <= head.next(), "{} after a head of {head}", first.seq);
+        assert!(
+            first.seq <= head.next(),
+            "{} after a head of {head}",
+            first.seq
+        );
         let from = first.seq.get();
         expect_rows(&mut socket, group, from + 1..=from + 5).await;
     }
@@ -561,29 +656,71 @@ async fn delivered_and_read_positions_reach_the_members_and_only_move_forward() 
     };
     let is_position = |event: &Event| matches!(event, Event::Delivered(_) | Event::Read(_));
 
-    b.call(Delivered { conversation: group, seq: seq(3) }).await.unwrap();
+    b.call(Delivered {
+        conversation: group,
+        seq: seq(3),
+    })
+    .await
+    .unwrap();
     for socket in [&mut a, &mut b, &mut p] {
-        assert_eq!(socket.wait_for(is_position).await, Event::Delivered(position(3)));
+        assert_eq!(
+            socket.wait_for(is_position).await,
+            Event::Delivered(position(3))
+        );
     }
-    b.call(Read { conversation: group, seq: seq(2) }).await.unwrap();
+    b.call(Read {
+        conversation: group,
+        seq: seq(2),
+    })
+    .await
+    .unwrap();
     for socket in [&mut a, &mut b, &mut p] {
         assert_eq!(socket.wait_for(is_position).await, Event::Read(position(2)));
     }
     // Neither an older position nor that of a device that is behind is news.
-    b.call(Delivered { conversation: group, seq: seq(1) }).await.unwrap();
-    p.call(Delivered { conversation: group, seq: seq(2) }).await.unwrap();
-    p.call(Read { conversation: group, seq: seq(2) }).await.unwrap();
+    b.call(Delivered {
+        conversation: group,
+        seq: seq(1),
+    })
+    .await
+    .unwrap();
+    p.call(Delivered {
+        conversation: group,
+        seq: seq(2),
+    })
+    .await
+    .unwrap();
+    p.call(Read {
+        conversation: group,
+        seq: seq(2),
+    })
+    .await
+    .unwrap();
     for socket in [&mut a, &mut b, &mut p] {
         assert!(!socket.catch_up().await.iter().any(is_position));
     }
     // One beyond the head is cut to it.
-    p.call(Delivered { conversation: group, seq: seq(1_000) }).await.unwrap();
+    p.call(Delivered {
+        conversation: group,
+        seq: seq(1_000),
+    })
+    .await
+    .unwrap();
     for socket in [&mut a, &mut b, &mut p] {
-        assert_eq!(socket.wait_for(is_position).await, Event::Delivered(position(4)));
+        assert_eq!(
+            socket.wait_for(is_position).await,
+            Event::Delivered(position(4))
+        );
     }
-    let list = member::List { conversation: group, after: None };
+    let list = member::List {
+        conversation: group,
+        after: None,
+    };
     let members = a.call(list).await.unwrap().members;
-    let listed = members.iter().find(|member| member.user.id == bob.user()).unwrap();
+    let listed = members
+        .iter()
+        .find(|member| member.user.id == bob.user())
+        .unwrap();
     assert_eq!((listed.delivered, listed.read), (seq(4), seq(2)));
 }
 
@@ -595,8 +732,17 @@ async fn a_device_hears_what_its_user_read_on_another_also_when_that_one_used_ht
     let bob = server.register("bob").await;
     let group = server.group(&ada, &[&bob]).await;
     let mut socket = server.socket(&phone, Encoding::Json).await;
-    server.http_of(&ada).call(Read { conversation: group, seq: seq(1) }).await.unwrap();
-    let event = socket.wait_for(|event| matches!(event, Event::Read(_))).await;
+    server
+        .http_of(&ada)
+        .call(Read {
+            conversation: group,
+            seq: seq(1),
+        })
+        .await
+        .unwrap();
+    let event = socket
+        .wait_for(|event| matches!(event, Event::Read(_)))
+        .await;
     let expected = PositionEvent {
         conversation: group,
         user: ada.user(),
@@ -617,7 +763,12 @@ async fn typing_is_told_to_the_other_members() {
     let mut e = server.socket(&eve, Encoding::Json).await;
     let is_typing = |event: &Event| matches!(event, Event::Typing(_));
     for active in [true, false] {
-        a.call(SetTyping { conversation: group, active }).await.unwrap();
+        a.call(SetTyping {
+            conversation: group,
+            active,
+        })
+        .await
+        .unwrap();
         let expected = TypingEvent {
             conversation: group,
             user: ada.user(),
@@ -639,7 +790,8 @@ async fn who_comes_and_goes_is_told_to_acquaintances_and_to_nobody_else() {
     server.group(&ada, &[&bob]).await;
     let mut a = server.socket(&ada, Encoding::Json).await;
     let mut e = server.socket(&eve, Encoding::Json).await;
-    let of_bob = |event: &Event| matches!(event, Event::Presence(presence) if presence.user == bob.user());
+    let of_bob =
+        |event: &Event| matches!(event, Event::Presence(presence) if presence.user == bob.user());
     let is = |online| {
         Event::Presence(Presence {
             user: bob.user(),
@@ -655,21 +807,39 @@ async fn who_comes_and_goes_is_told_to_acquaintances_and_to_nobody_else() {
     };
     let known = a.call(query()).await.unwrap().presences;
     let expected = [
-        Presence { user: bob.user(), online: true },
-        Presence { user: ada.user(), online: true },
+        Presence {
+            user: bob.user(),
+            online: true,
+        },
+        Presence {
+            user: ada.user(),
+            online: true,
+        },
     ];
     assert_eq!(known, expected, "of a stranger nothing is said");
-    assert!(!a.catch_up().await.iter().any(of_bob), "one device less is no news");
+    assert!(
+        !a.catch_up().await.iter().any(of_bob),
+        "one device less is no news"
+    );
     second.close().await;
     assert_eq!(a.wait_for(of_bob).await, is(false));
     assert!(!e.catch_up().await.iter().any(of_bob));
     let known = e.call(query()).await.unwrap().presences;
-    assert_eq!(known, [Presence { user: eve.user(), online: true }]);
+    assert_eq!(
+        known,
+        [Presence {
+            user: eve.user(),
+            online: true
+        }]
+    );
 
     let too_many = Query {
         users: vec![UserId::new(Timestamp::from_millis(1)); limits::PRESENCE_QUERY_MAX + 1],
     };
-    assert_eq!(a.call(too_many).await.unwrap_err().code, ErrorCode::LimitReached);
+    assert_eq!(
+        a.call(too_many).await.unwrap_err().code,
+        ErrorCode::LimitReached
+    );
 }
 
 #[tokio::test]
@@ -686,7 +856,10 @@ async fn an_old_copy_of_a_devices_store_writes_nothing() {
     socket.set_write_counter(Some(9));
     let refused = socket.call(text_message(group, "nine")).await.unwrap_err();
     assert_eq!(refused.code, restored);
-    let read = Read { conversation: group, seq: seq(2) };
+    let read = Read {
+        conversation: group,
+        seq: seq(2),
+    };
     assert_eq!(socket.call(read).await.unwrap_err().code, restored);
     let create = Create {
         kind: ConversationKind::Group,
@@ -694,25 +867,48 @@ async fn an_old_copy_of_a_devices_store_writes_nothing() {
         members: Vec::new(),
         id: None,
     };
-    assert_eq!(socket.call(create.clone()).await.unwrap_err().code, restored);
+    assert_eq!(
+        socket.call(create.clone()).await.unwrap_err().code,
+        restored
+    );
     let page = socket.call(page_after(group, Seq::ZERO)).await.unwrap();
-    assert_eq!(page.head, seq(3), "reading goes on, and nothing was written");
+    assert_eq!(
+        page.head,
+        seq(3),
+        "reading goes on, and nothing was written"
+    );
 
-    let header = |value: &str| server.http_of(&ada).with_header("ruggine-write-counter", value);
-    let refused = header("9").call(text_message(group, "nine")).await.unwrap_err();
+    let header = |value: &str| {
+        server
+            .http_of(&ada)
+            .with_header("ruggine-write-counter", value)
+    };
+    let refused = header("9")
+        .call(text_message(group, "nine"))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code, restored);
     let refused = header("ten").call(create.clone()).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::InvalidParams);
     header("11").call(create).await.unwrap();
     socket.set_write_counter(Some(10));
     let refused = socket.call(text_message(group, "ten")).await.unwrap_err();
-    assert_eq!(refused.code, restored, "every writing operation moves the counter");
+    assert_eq!(
+        refused.code, restored,
+        "every writing operation moves the counter"
+    );
     socket.set_write_counter(None);
-    socket.call(text_message(group, "a client without a store")).await.unwrap();
+    socket
+        .call(text_message(group, "a client without a store"))
+        .await
+        .unwrap();
 
     let mut other = server.socket(&phone, Encoding::MsgPack).await;
     other.set_write_counter(Some(1));
-    other.call(text_message(group, "each device counts for itself")).await.unwrap();
+    other
+        .call(text_message(group, "each device counts for itself"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -739,21 +935,48 @@ async fn a_removed_member_hears_of_the_removal_and_of_nothing_after_it() {
     let secret = a.begin(&text_message(group, "without bob")).await.unwrap();
     let removed = a.finish(removal).await.unwrap().unwrap();
     let secret = a.finish(secret).await.unwrap().unwrap();
-    a.call(SetTyping { conversation: group, active: true }).await.unwrap();
-    a.call(Read { conversation: group, seq: seq(4) }).await.unwrap();
+    a.call(SetTyping {
+        conversation: group,
+        active: true,
+    })
+    .await
+    .unwrap();
+    a.call(Read {
+        conversation: group,
+        seq: seq(4),
+    })
+    .await
+    .unwrap();
     c.wait_for(|event| matches!(event, Event::Read(_))).await;
     assert_eq!(removed.head.get().max(secret.seq.get()), 4);
 
     for socket in &mut gone {
         let events = socket.catch_up().await;
-        let rows: Vec<Seq> = events.iter().filter_map(row_of).map(|(_, seq)| seq).collect();
+        let rows: Vec<Seq> = events
+            .iter()
+            .filter_map(row_of)
+            .map(|(_, seq)| seq)
+            .collect();
         let expected: Vec<Seq> = (2..=removed.head.get()).map(seq).collect();
         assert_eq!(rows, expected);
-        let last = events.iter().rfind(|event| row_of(event).is_some()).unwrap();
-        let Event::Message(MessageEvent { item: Item::Row(row), .. }) = last else { panic!() };
+        let last = events
+            .iter()
+            .rfind(|event| row_of(event).is_some())
+            .unwrap();
+        let Event::Message(MessageEvent {
+            item: Item::Row(row),
+            ..
+        }) = last
+        else {
+            panic!()
+        };
         let notice = Notice::from_payload(&row.payload);
         assert_eq!(notice, Some(Notice::Removed { user: bob.user() }));
-        assert!(!events.iter().any(|event| matches!(event, Event::Typing(_) | Event::Read(_))));
+        assert!(
+            !events
+                .iter()
+                .any(|event| matches!(event, Event::Typing(_) | Event::Read(_)))
+        );
     }
     expect_rows(&mut c, group, 2..=4).await;
 }
@@ -779,6 +1002,58 @@ async fn who_is_added_while_connected_hears_their_first_row_and_what_follows() {
 }
 
 #[tokio::test]
+async fn who_is_added_to_a_large_group_counts_with_all_its_members() {
+    let server = TestServer::options()
+        .config(|config| {
+            config.large_group = 3;
+            config.presence_members_max = 3;
+        })
+        .start()
+        .await;
+    let ada = server.register("ada").await;
+    let bob = server.register("bob").await;
+    let cleo = server.register("cleo").await;
+    let dina = server.register("dina").await;
+    // Nobody of the group is connected when the first who is comes in.
+    let group = server.group(&ada, &[&bob, &cleo]).await;
+    let mut d = server.socket(&dina, Encoding::Json).await;
+    let http = server.http_of(&ada);
+    let add = member::Add {
+        conversation: group,
+        users: vec![dina.user()],
+    };
+    http.call(add).await.unwrap();
+    let last = http
+        .call(text_message(group, "to four of us"))
+        .await
+        .unwrap()
+        .seq;
+    let of_the_message = |event: &Event| match event {
+        Event::Message(message) => message.item.span() == Some((last, last)),
+        Event::Resync(resync) => resync.heads.iter().any(|mark| mark.head == last),
+        _ => false,
+    };
+    let event = d.wait_for(of_the_message).await;
+    assert!(
+        matches!(event, Event::Resync(_)),
+        "who looks elsewhere is told the head: {event:?}"
+    );
+
+    let mut a = server.socket(&ada, Encoding::Json).await;
+    d.call(Read {
+        conversation: group,
+        seq: last,
+    })
+    .await
+    .unwrap();
+    let told = a.catch_up().await;
+    assert!(
+        !told.iter().any(|event| matches!(event, Event::Read(_))),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_server_that_starts_again_has_kept_everything() {
     let mut server = TestServer::start().await;
     let ada = server.register("ada").await;
@@ -788,7 +1063,12 @@ async fn a_server_that_starts_again_has_kept_everything() {
     let mut b = server.socket(&bob, Encoding::Json).await;
     let first = text_message(group, "before");
     let ack = a.call(first.clone()).await.unwrap();
-    b.call(Delivered { conversation: group, seq: ack.seq }).await.unwrap();
+    b.call(Delivered {
+        conversation: group,
+        seq: ack.seq,
+    })
+    .await
+    .unwrap();
     let log = server.http_of(&bob).read_log(group).await.unwrap();
     let incarnation = server.engine().incarnation();
 
@@ -837,12 +1117,17 @@ async fn a_server_that_ends_honours_every_ack_and_says_when_to_come_back() {
         };
         let ((), ending) = tokio::join!(ending, reading);
         assert_eq!(ending.code, GOING_AWAY);
-        assert!(ending.retry_in_ms().is_some_and(|time| time <= 2_000), "{ending:?}");
+        assert!(
+            ending.retry_in_ms().is_some_and(|time| time <= 2_000),
+            "{ending:?}"
+        );
 
         server.resume().await;
         let log = server.http_of(&ada).read_log(group).await.unwrap();
         for ack in acks {
-            let Item::Row(row) = &log[usize::try_from(ack.seq.get()).unwrap() - 1] else { panic!() };
+            let Item::Row(row) = &log[usize::try_from(ack.seq.get()).unwrap() - 1] else {
+                panic!()
+            };
             assert_eq!((row.seq, row.client_msg_id), (ack.seq, ack.client_msg_id));
         }
     }
@@ -873,7 +1158,10 @@ async fn sockets_that_are_sent_away_are_spread_over_the_time_of_the_drain() {
         endings.iter().map(|(_, at)| *at).min().unwrap(),
         endings.iter().map(|(_, at)| *at).max().unwrap(),
     );
-    assert!(last - first > Duration::from_millis(50), "{first:?} to {last:?}");
+    assert!(
+        last - first > Duration::from_millis(50),
+        "{first:?} to {last:?}"
+    );
 }
 
 #[tokio::test]
@@ -898,5 +1186,8 @@ async fn a_frame_that_breaks_a_limit_closes_its_connection_with_the_reason() {
     }
     assert!(neighbour.call(HeadsRequest::default()).await.is_ok());
     drop(neighbour);
-    eventually("all connections to be gone", || async { server.engine().live_sockets() == 0 }).await;
+    eventually("all connections to be gone", || async {
+        server.engine().live_sockets() == 0
+    })
+    .await;
 }

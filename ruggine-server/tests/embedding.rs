@@ -35,8 +35,7 @@ use ruggine_server::http::openapi_document;
 use ruggine_server::key_source::KeyFile;
 use ruggine_server::metrics::{Measurement, Metrics, NoMetrics, PrometheusMetrics};
 use ruggine_server::store::{
-    CreateUser, LoginDevice, NewSession, NewToken, NewTokens,
-    NewUser, OpenSession, Store,
+    CreateUser, LoginDevice, NewSession, NewToken, NewTokens, NewUser, OpenSession, Store,
 };
 use ruggine_server::testing::{
     HttpClient, Person, SocketClient, TestServer, eventually, open_sqlite, patiently, text_message,
@@ -104,7 +103,10 @@ async fn the_routes_work_beside_those_of_another_application() {
         socket.hello(ada.token()).await.unwrap();
         sockets.push(socket);
     }
-    let ack = http.call(text_message(group, "through axum::serve")).await.unwrap();
+    let ack = http
+        .call(text_message(group, "through axum::serve"))
+        .await
+        .unwrap();
     for socket in &mut sockets {
         assert_eq!(socket.next_row().await.1.seq, ack.seq);
     }
@@ -113,9 +115,18 @@ async fn the_routes_work_beside_those_of_another_application() {
     for socket in &mut sockets {
         assert_eq!(socket.ending().await.code, Some(4009));
     }
-    assert_eq!(&http.get("/").await.body[..], b"my service", "the application goes on");
+    assert_eq!(
+        &http.get("/").await.body[..],
+        b"my service",
+        "the application goes on"
+    );
     assert_eq!(http.get("/readyz").await.status, 503);
-    let refused = http.call(Get { conversation: group }).await.unwrap_err();
+    let refused = http
+        .call(Get {
+            conversation: group,
+        })
+        .await
+        .unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unavailable);
 }
 
@@ -173,7 +184,11 @@ impl OwnAccounts {
         };
         let created = store.create_user(user).await.expect("the store is there");
         assert_eq!(created, CreateUser::Created);
-        let hash = |kind| token::issue(kind, principal.user).expect("there is randomness").1;
+        let hash = |kind| {
+            token::issue(kind, principal.user)
+                .expect("there is randomness")
+                .1
+        };
         let stored = |kind| NewToken {
             hash: hash(kind),
             expires_at: Timestamp::from_millis(i64::MAX),
@@ -192,7 +207,10 @@ impl OwnAccounts {
             },
             at: now,
         };
-        let opened = store.open_session(session).await.expect("the store is there");
+        let opened = store
+            .open_session(session)
+            .await
+            .expect("the store is there");
         assert_eq!(opened, OpenSession::Opened(principal.device));
         self.0.lock().insert(format!("token of {name}"), principal);
         principal
@@ -214,7 +232,10 @@ impl Authenticator for OwnAccounts {
 
     async fn authenticate(&self, token: SecretText) -> Result<Principal, AuthError> {
         let known = self.0.lock();
-        known.get(token.expose()).copied().ok_or(AuthError::Unauthenticated)
+        known
+            .get(token.expose())
+            .copied()
+            .ok_or(AuthError::Unauthenticated)
     }
 }
 
@@ -240,7 +261,9 @@ async fn an_embedders_own_tokens_open_every_door() {
     let mut socket = SocketClient::connect(address, Encoding::MsgPack).await;
     let heads = socket.hello(&of("bob")).await.unwrap();
     assert_eq!((heads.user, heads.device), (bob.user, bob.device));
-    http.call(text_message(group, "with a token of ours")).await.unwrap();
+    http.call(text_message(group, "with a token of ours"))
+        .await
+        .unwrap();
     let (_, row) = socket.next_row().await;
     assert_eq!((row.sender, row.device), (ada.user, ada.device));
 
@@ -249,7 +272,11 @@ async fn an_embedders_own_tokens_open_every_door() {
     assert_eq!(refused.code, ErrorCode::Unauthenticated);
     let person = Person::registration("eve");
     let refused = HttpClient::new(address).call(person).await.unwrap_err();
-    assert_eq!(refused.code, ErrorCode::Forbidden, "there is no such way in");
+    assert_eq!(
+        refused.code,
+        ErrorCode::Forbidden,
+        "there is no such way in"
+    );
     server.shut_down(Drain::default()).await;
 }
 
@@ -270,7 +297,11 @@ impl Hooks for Watched {
         if self.0.hanging.contains(&attempt.method) {
             std::future::pending::<()>().await;
         }
-        self.0.verdicts.get(&attempt.method).cloned().unwrap_or_default()
+        self.0
+            .verdicts
+            .get(&attempt.method)
+            .cloned()
+            .unwrap_or_default()
     }
 
     async fn after(&self, outcome: Outcome) {
@@ -282,10 +313,18 @@ impl Watching {
     async fn outcome_of(&self, method: Method) -> Outcome {
         let of_method = |outcome: &&Outcome| outcome.attempt.method == method;
         eventually("a hook to be told", || async {
-            self.outcomes.lock().iter().any(|outcome| of_method(&outcome))
+            self.outcomes
+                .lock()
+                .iter()
+                .any(|outcome| of_method(&outcome))
         })
         .await;
-        self.outcomes.lock().iter().find(of_method).cloned().expect("it is there")
+        self.outcomes
+            .lock()
+            .iter()
+            .find(of_method)
+            .cloned()
+            .expect("it is there")
     }
 }
 
@@ -300,7 +339,10 @@ async fn watched(seen: &Arc<Watching>) -> TestServer {
 #[tokio::test]
 async fn a_hook_sees_who_does_what_where_and_how_it_ended() {
     let seen = Arc::new(Watching {
-        verdicts: HashMap::from([(Method::MessageSend, Verdict::Annotate("looked at".to_owned()))]),
+        verdicts: HashMap::from([(
+            Method::MessageSend,
+            Verdict::Annotate("looked at".to_owned()),
+        )]),
         ..Watching::default()
     });
     let server = watched(&seen).await;
@@ -320,10 +362,17 @@ async fn a_hook_sees_who_does_what_where_and_how_it_ended() {
     assert_eq!(sent.attempt.principal, Some(principal));
     assert_eq!(sent.attempt.conversation, Some(group));
     assert_eq!(sent.attempt.address, IpAddr::V4(Ipv4Addr::LOCALHOST));
-    assert_eq!((sent.note.as_deref(), sent.error), (Some("looked at"), None));
+    assert_eq!(
+        (sent.note.as_deref(), sent.error),
+        (Some("looked at"), None)
+    );
 
     let nowhere = ConversationId::new(Timestamp::from_millis(1));
-    http.call(Get { conversation: nowhere }).await.unwrap_err();
+    http.call(Get {
+        conversation: nowhere,
+    })
+    .await
+    .unwrap_err();
     let failed = seen.outcome_of(Method::ConversationGet).await;
     assert_eq!(failed.error, Some(ErrorCode::ConversationNotFound));
     server.socket(&ada, Encoding::Json).await;
@@ -336,10 +385,7 @@ async fn what_a_hook_denies_is_not_done_and_its_reason_is_told() {
         reason: "not on Sundays".to_owned(),
     };
     let seen = Arc::new(Watching {
-        verdicts: HashMap::from([
-            (Method::MessageSend, deny.clone()),
-            (Method::Hello, deny),
-        ]),
+        verdicts: HashMap::from([(Method::MessageSend, deny.clone()), (Method::Hello, deny)]),
         ..Watching::default()
     });
     let server = watched(&seen).await;
@@ -413,7 +459,10 @@ async fn an_engine_serves_without_any_transport() {
         locale: None,
         incarnation: None,
     };
-    let (open, heads) = engine.open_socket(&stranger, hello, Encoding::Json).await.unwrap();
+    let (open, heads) = engine
+        .open_socket(&stranger, hello, Encoding::Json)
+        .await
+        .unwrap();
     assert_eq!(heads.conversations[0].id, group);
     let first = engine.submit(&caller, text_message(group, "one")).unwrap();
     let second = engine.submit(&caller, text_message(group, "two")).unwrap();
@@ -442,7 +491,10 @@ async fn an_engine_serves_without_any_transport() {
     assert!(engine.ready().await.unwrap());
     engine.shut_down().await;
     assert!(!engine.ready().await.unwrap());
-    let refused = engine.call(&caller, text_message(group, "too late")).await.unwrap_err();
+    let refused = engine
+        .call(&caller, text_message(group, "too late"))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), ErrorCode::Unavailable);
 }
 
@@ -459,10 +511,19 @@ impl Metrics for Committed {
 
 #[tokio::test]
 async fn two_engines_in_one_process_share_neither_figures_nor_people() {
-    let counts = [Arc::new(Committed::default()), Arc::new(Committed::default())];
+    let counts = [
+        Arc::new(Committed::default()),
+        Arc::new(Committed::default()),
+    ];
     let figures = Arc::new(PrometheusMetrics::new().unwrap());
-    let one = TestServer::options().metrics(counts[0].clone()).start().await;
-    let other = TestServer::options().metrics(counts[1].clone()).start().await;
+    let one = TestServer::options()
+        .metrics(counts[0].clone())
+        .start()
+        .await;
+    let other = TestServer::options()
+        .metrics(counts[1].clone())
+        .start()
+        .await;
     let third = TestServer::options().metrics(figures.clone()).start().await;
     let fourth = TestServer::options()
         .metrics(Arc::new(PrometheusMetrics::new().unwrap()))
@@ -472,7 +533,11 @@ async fn two_engines_in_one_process_share_neither_figures_nor_people() {
         let ada = server.register("ada").await;
         let group = server.group(&ada, &[]).await;
         for _ in 0..messages {
-            server.http_of(&ada).call(text_message(group, "ciao")).await.unwrap();
+            server
+                .http_of(&ada)
+                .call(text_message(group, "ciao"))
+                .await
+                .unwrap();
         }
     }
     assert_eq!(counts[0].0.load(Ordering::Relaxed), 3);
@@ -493,13 +558,19 @@ async fn a_server_without_a_drain_ends_at_once() {
     let mut socket = server.socket(&ada, Encoding::MsgPack).await;
     let mut stranger = SocketClient::connect(server.address(), Encoding::Json).await;
     // Connections of which nobody has heard anything are no reason to wait.
-    let _idle = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let _idle = tokio::net::TcpStream::connect(server.address())
+        .await
+        .unwrap();
     let begun = tokio::time::Instant::now();
     let ending = tokio::spawn(server.take().shut_down(Drain::default()));
     assert_eq!(socket.ending().await.code, Some(4009));
     assert_eq!(stranger.ending().await.code, Some(4009));
     ending.await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
     let refused = SocketClient::try_connect(server.address(), Encoding::Json).await;
     assert!(refused.is_err());
 }
@@ -529,7 +600,11 @@ async fn a_server_says_that_it_leaves_before_it_does() {
     // Until the balancer has noticed, everything still works.
     http.call(text_message(group, "still here")).await.unwrap();
     socket.next_row().await;
-    assert!(SocketClient::try_connect(server.address(), Encoding::Json).await.is_ok());
+    assert!(
+        SocketClient::try_connect(server.address(), Encoding::Json)
+            .await
+            .is_ok()
+    );
     assert_eq!(socket.ending().await.code, Some(4009));
     ending.await.unwrap();
 }
@@ -575,7 +650,9 @@ async fn the_api_describes_every_operation_and_every_reference_leads_somewhere()
     collect_references(&document, &mut references);
     assert!(references.len() > 2 * Method::ALL.len());
     for reference in references {
-        let pointer = reference.strip_prefix('#').expect("it leads into the document");
+        let pointer = reference
+            .strip_prefix('#')
+            .expect("it leads into the document");
         assert!(document.pointer(pointer).is_some(), "{reference}");
     }
 }
@@ -585,7 +662,9 @@ fn collect_references(value: &Value, references: &mut Vec<String>) {
         Value::Object(fields) => {
             for (name, field) in fields {
                 match field {
-                    Value::String(reference) if name == "$ref" => references.push(reference.clone()),
+                    Value::String(reference) if name == "$ref" => {
+                        references.push(reference.clone())
+                    }
                     _ => collect_references(field, references),
                 }
             }

@@ -3,7 +3,7 @@
 #![cfg(all(feature = "http", feature = "sqlite"))]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ruggine_core::api::member;
@@ -15,12 +15,14 @@ use ruggine_core::codec::Encoding;
 use ruggine_core::event::{MessageEvent, PositionEvent};
 use ruggine_core::time::SystemClock;
 use ruggine_core::{Clock, ConversationId, Event, Seq};
+use ruggine_server::bus::{Bus, BusError, InstanceId, LocalBus, Notice, Notices, Topic};
 use ruggine_server::store::{Append, DynMessageStore, NewRow};
 use ruggine_server::testing::{
-    Faults, FaultyBus, Person, SharedStore, SocketClient, TestServer, fresh_message_id,
+    Faults, FaultyBus, Person, SharedStore, SocketClient, TestServer, eventually, fresh_message_id,
     open_sqlite, text_message,
 };
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
 const REVOKED: Option<u16> = Some(4003);
 const NEVER: Duration = Duration::from_secs(60 * 60);
@@ -148,18 +150,44 @@ async fn a_row_that_is_committed_while_a_gap_is_being_closed_is_told_too() {
     let ada = pair.one.register("ada").await;
     let bob = pair.one.register("bob").await;
     let group = pair.one.group(&ada, &[&bob]).await;
+    let mut b = pair.other.socket(&bob, Encoding::MsgPack).await;
+    pair.bus.set_faults(Faults::EVERYTHING_IS_LOST);
+    say(&pair.one, &ada, group).await;
+    pair.bus.heal().await;
+    let held = pair.store.hold_rows().await;
+    say(&pair.one, &ada, group).await;
+    eventually("the gap to be noticed", || async {
+        pair.store.waiting_for_rows() > 0
+    })
+    .await;
+    // The other instance has read where the log stands, and is told of one more row.
+    let last = say(&pair.one, &ada, group).await;
+    let typing = SetTyping {
+        conversation: group,
+        active: true,
+    };
+    pair.one.http_of(&ada).call(typing).await.unwrap();
+    b.wait_for(|event| matches!(event, Event::Typing(_))).await;
+    drop(held);
+    expect_rows(&mut b, group, 2..=last.get()).await;
+}
+
+#[tokio::test]
+async fn rows_are_told_in_order_however_often_gaps_are_closed() {
+    let pair = pair().await;
+    let ada = pair.one.register("ada").await;
+    let bob = pair.one.register("bob").await;
+    let group = pair.one.group(&ada, &[&bob]).await;
     let mut a = pair.one.socket(&ada, Encoding::MsgPack).await;
     let mut b = pair.other.socket(&bob, Encoding::MsgPack).await;
     let mut last = 1;
-    for _ in 0..100 {
+    for _ in 0..50 {
         pair.bus.set_faults(Faults::EVERYTHING_IS_LOST);
         a.call(text_message(group, "lost")).await.unwrap();
         pair.bus.heal().await;
-        // The first makes the other instance read, the others come meanwhile.
         let mut pending = Vec::new();
         for _ in 0..4 {
             pending.push(a.begin(&text_message(group, "heard")).await.unwrap());
-            a.call(SetTyping { conversation: group, active: true }).await.unwrap();
         }
         for pending in pending {
             a.finish(pending).await.unwrap().unwrap();
@@ -237,13 +265,19 @@ async fn a_member_removed_by_one_instance_hears_nothing_more_on_the_other() {
         expect_rows(&mut c, group, 2..=last.get()).await;
         let events = b.catch_up().await;
         let rows = events.iter().filter_map(|event| match event {
-            Event::Message(MessageEvent { item: Item::Row(row), .. }) => Some(row.seq),
+            Event::Message(MessageEvent {
+                item: Item::Row(row),
+                ..
+            }) => Some(row.seq),
             _ => None,
         });
-        assert!(rows.into_iter().all(|seq| seq <= removed.head), "{events:?}");
-        let told = events.iter().any(|event| {
-            matches!(event, Event::Message(_)) || matches!(event, Event::Resync(_))
-        });
+        assert!(
+            rows.into_iter().all(|seq| seq <= removed.head),
+            "{events:?}"
+        );
+        let told = events
+            .iter()
+            .any(|event| matches!(event, Event::Message(_)) || matches!(event, Event::Resync(_)));
         assert!(told, "the removal itself, or the word to read up to it");
     }
 }
@@ -262,6 +296,99 @@ async fn a_device_that_comes_back_at_once_still_hears_the_other_instance() {
         let next = say(&pair.one, &ada, group).await.get();
         expect_rows(&mut second, group, next..=next).await;
     }
+}
+
+/// A bus that takes its time to give topics up.
+#[derive(Debug)]
+struct LateUnfollow {
+    inner: LocalBus,
+    gate: Semaphore,
+    held: AtomicUsize,
+    given_up: AtomicUsize,
+}
+
+impl LateUnfollow {
+    fn new() -> Self {
+        Self {
+            inner: LocalBus::new(),
+            gate: Semaphore::new(0),
+            held: AtomicUsize::new(0),
+            given_up: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Bus for LateUnfollow {
+    async fn attach(&self, instance: InstanceId) -> Result<Notices, BusError> {
+        Bus::attach(&self.inner, instance).await
+    }
+
+    async fn follow(&self, instance: InstanceId, topics: Vec<Topic>) -> Result<(), BusError> {
+        Bus::follow(&self.inner, instance, topics).await
+    }
+
+    async fn unfollow(&self, instance: InstanceId, topics: Vec<Topic>) -> Result<(), BusError> {
+        self.held.fetch_add(1, Ordering::SeqCst);
+        let permit = self.gate.acquire().await;
+        let result = Bus::unfollow(&self.inner, instance, topics).await;
+        drop(permit);
+        self.given_up.fetch_add(1, Ordering::SeqCst);
+        result
+    }
+
+    async fn publish(
+        &self,
+        from: InstanceId,
+        topic: Topic,
+        notice: Notice,
+    ) -> Result<(), BusError> {
+        Bus::publish(&self.inner, from, topic, notice).await
+    }
+}
+
+#[tokio::test]
+async fn a_topic_that_is_given_up_late_is_not_lost_to_who_came_back_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SharedStore::new(open_sqlite(folder.path()).await));
+    let bus = Arc::new(LateUnfollow::new());
+    let options = TestServer::options()
+        .folder(folder.path())
+        .store(store)
+        .bus(bus.clone())
+        .sweep_interval(NEVER);
+    let one = options.clone().start().await;
+    let other = options.start().await;
+    let ada = one.register("ada").await;
+    let bob = one.register("bob").await;
+    let group = one.group(&ada, &[&bob]).await;
+    other.socket(&bob, Encoding::MsgPack).await.close().await;
+    eventually("topics to be given up", || async {
+        bus.held.load(Ordering::SeqCst) > 0
+    })
+    .await;
+    // Either the engine lets them in at once, or it first gives up the topics.
+    let mut coming = std::pin::pin!(other.socket(&bob, Encoding::MsgPack));
+    let came = tokio::time::timeout(Duration::from_millis(500), coming.as_mut()).await;
+    bus.gate.add_permits(1_000);
+    let mut back = match came {
+        Ok(back) => back,
+        Err(_) => coming.await,
+    };
+    eventually("topics to be gone", || async {
+        bus.given_up.load(Ordering::SeqCst) > 0
+    })
+    .await;
+    // Whoever gave them up has had the time to think again.
+    back.catch_up().await;
+    let next = say(&one, &ada, group).await.get();
+    expect_rows(&mut back, group, next..=next).await;
+    let direct = one.direct(&ada, &bob).await;
+    let told = |event: &Event| match event {
+        Event::Message(message) => message.conversation == direct,
+        Event::Resync(resync) => resync.heads.iter().any(|mark| mark.conversation == direct),
+        _ => false,
+    };
+    back.wait_for(told).await;
 }
 
 #[tokio::test]
@@ -286,7 +413,11 @@ async fn between_heads_and_events_no_number_is_missing_across_instances_either()
         let heads = socket.hello(bob.token()).await.unwrap();
         let head = heads.conversations[0].head;
         let (_, first) = socket.next_row().await;
-        assert!(first.seq <= head.next(), "{} after a head of {head}", first.seq);
+        assert!(
+            first.seq <= head.next(),
+            "{} after a head of {head}",
+            first.seq
+        );
         let from = first.seq.get();
         expect_rows(&mut socket, group, from + 1..=from + 5).await;
     }
@@ -303,7 +434,12 @@ async fn a_read_position_reaches_the_members_on_the_other_instance() {
     let mut a = pair.one.socket(&ada, Encoding::Json).await;
     let mut b = pair.other.socket(&bob, Encoding::Json).await;
     b.catch_up().await;
-    a.call(Read { conversation: group, seq: Seq::new(1) }).await.unwrap();
+    a.call(Read {
+        conversation: group,
+        seq: Seq::new(1),
+    })
+    .await
+    .unwrap();
     let expected = PositionEvent {
         conversation: group,
         user: ada.user(),
@@ -320,7 +456,10 @@ async fn a_read_position_told_over_http_reaches_members_who_are_on_the_other_ins
     let bob = pair.one.register("bob").await;
     let group = pair.one.group(&ada, &[&bob]).await;
     let mut b = pair.other.socket(&bob, Encoding::Json).await;
-    let read = Read { conversation: group, seq: Seq::new(1) };
+    let read = Read {
+        conversation: group,
+        seq: Seq::new(1),
+    };
     pair.one.http_of(&ada).call(read).await.unwrap();
     b.wait_for(|event| matches!(event, Event::Read(_))).await;
 }
@@ -334,7 +473,12 @@ async fn a_read_position_reaches_the_users_own_device_on_the_other_instance() {
     let group = pair.one.group(&ada, &[&bob]).await;
     let mut a = pair.one.socket(&ada, Encoding::Json).await;
     let mut p = pair.other.socket(&phone, Encoding::Json).await;
-    a.call(Read { conversation: group, seq: Seq::new(1) }).await.unwrap();
+    a.call(Read {
+        conversation: group,
+        seq: Seq::new(1),
+    })
+    .await
+    .unwrap();
     p.wait_for(|event| matches!(event, Event::Read(_))).await;
 }
 
@@ -346,11 +490,14 @@ async fn typing_and_presence_cross_instances() {
     let group = pair.one.group(&ada, &[&bob]).await;
     let mut b = pair.other.socket(&bob, Encoding::Json).await;
     let mut a = pair.one.socket(&ada, Encoding::Json).await;
-    let online = |event: &Event| {
-        matches!(event, Event::Presence(presence) if presence.user == ada.user() && presence.online)
-    };
+    let online = |event: &Event| matches!(event, Event::Presence(presence) if presence.user == ada.user() && presence.online);
     b.wait_for(online).await;
-    a.call(SetTyping { conversation: group, active: true }).await.unwrap();
+    a.call(SetTyping {
+        conversation: group,
+        active: true,
+    })
+    .await
+    .unwrap();
     b.wait_for(|event| matches!(event, Event::Typing(_))).await;
 }
 
@@ -365,7 +512,9 @@ async fn a_session_revoked_on_one_instance_loses_its_socket_on_the_other() {
         let phone = pair.one.another_device(&ada).await;
         let mut socket = pair.other.socket(&phone, Encoding::MsgPack).await;
         pair.bus.set_faults(faults);
-        let revoke = Revoke { session: phone.session() };
+        let revoke = Revoke {
+            session: phone.session(),
+        };
         pair.one.http_of(&ada).call(revoke).await.unwrap();
         assert_eq!(socket.ending().await.code, REVOKED);
     }
@@ -399,8 +548,12 @@ async fn what_an_instance_committed_and_did_not_live_to_announce_the_others_anno
     };
     pair.store.append(batch).await.unwrap();
     for socket in [&mut a, &mut b] {
-        let event = socket.wait_for(|event| matches!(event, Event::Message(_))).await;
-        let Event::Message(message) = event else { panic!() };
+        let event = socket
+            .wait_for(|event| matches!(event, Event::Message(_)))
+            .await;
+        let Event::Message(message) = event else {
+            panic!()
+        };
         assert_eq!(message.item.span(), Some((Seq::new(2), Seq::new(2))));
     }
 }

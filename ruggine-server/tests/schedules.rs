@@ -51,9 +51,17 @@ enum Step {
     /// An engine ends and starts again.
     Restart { engine: usize },
     /// The owner adds somebody, by way of an engine.
-    Add { user: usize, conversation: usize, engine: usize },
+    Add {
+        user: usize,
+        conversation: usize,
+        engine: usize,
+    },
     /// The owner removes somebody, by way of an engine.
-    Remove { user: usize, conversation: usize, engine: usize },
+    Remove {
+        user: usize,
+        conversation: usize,
+        engine: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -179,22 +187,36 @@ impl World {
 
     /// Everybody, by their first device.
     fn people(&self) -> Vec<Person> {
-        self.clients.iter().step_by(2).map(|client| client.person.clone()).collect()
+        self.clients
+            .iter()
+            .step_by(2)
+            .map(|client| client.person.clone())
+            .collect()
     }
 
     async fn take(&mut self, step: Step) {
         match step {
-            Step::Write { device, conversation } => self.write(device, conversation).await,
+            Step::Write {
+                device,
+                conversation,
+            } => self.write(device, conversation).await,
             Step::Resend { device } => self.resend(device).await,
             Step::Look { device } => self.look(device).await,
             Step::Disconnect { device } => self.forget_connection(device),
             Step::Connect { device, engine } => self.connect(device, engine).await,
-            Step::Page { device, conversation } => {
+            Step::Page {
+                device,
+                conversation,
+            } => {
                 let conversation = self.conversations[conversation];
                 self.read_on(device, conversation, Seq::MAX).await;
             }
             Step::Restart { engine } => self.restart(engine).await,
-            Step::Add { user, conversation, engine } => {
+            Step::Add {
+                user,
+                conversation,
+                engine,
+            } => {
                 let add = member::Add {
                     conversation: self.conversations[conversation],
                     users: vec![self.clients[2 * user].person.user()],
@@ -206,7 +228,11 @@ impl World {
                     stays.push((added.head, None));
                 }
             }
-            Step::Remove { user, conversation, engine } => {
+            Step::Remove {
+                user,
+                conversation,
+                engine,
+            } => {
                 let remove = member::Remove {
                     conversation: self.conversations[conversation],
                     user: self.clients[2 * user].person.user(),
@@ -235,7 +261,8 @@ impl World {
         let words = format!("{device}: {}", client.outbox.len());
         let message = text_message(conversation, &words);
         let payload = message.payload.clone().expect("it has a payload");
-        self.history.sent(conversation, message.client_msg_id, &payload);
+        self.history
+            .sent(conversation, message.client_msg_id, &payload);
         client.outbox.push_back(Outgoing {
             message,
             pending: None,
@@ -315,10 +342,16 @@ impl World {
             };
             match answer {
                 Ok(Ok(ack)) => {
-                    let Ack { conversation, client_msg_id, seq, .. } = ack;
+                    let Ack {
+                        conversation,
+                        client_msg_id,
+                        seq,
+                        ..
+                    } = ack;
                     let payload = outgoing.message.payload.as_deref().unwrap_or_default();
                     let device = client.person.device();
-                    self.history.acked(device, conversation, client_msg_id, seq, payload);
+                    self.history
+                        .acked(device, conversation, client_msg_id, seq, payload);
                 }
                 // A member who was removed keeps it, and may be added again.
                 Ok(Err(error)) => {
@@ -359,7 +392,11 @@ impl World {
         if let Some(connection) = &mut client.connection {
             let told = connection.told.insert(conversation, (row.seq, version));
             if let Some((before, known)) = told {
-                assert!(row.seq > before, "number {} was told after {before}", row.seq);
+                assert!(
+                    row.seq > before,
+                    "number {} was told after {before}",
+                    row.seq
+                );
                 // Whoever was away in between comes back behind a gap.
                 assert!(
                     row.seq == before.next() || version != known,
@@ -368,7 +405,11 @@ impl World {
                 );
             }
         }
-        let cursor = client.cursors.get(&conversation).copied().unwrap_or_default();
+        let cursor = client
+            .cursors
+            .get(&conversation)
+            .copied()
+            .unwrap_or_default();
         if row.seq == cursor.next() {
             self.apply_row(device, conversation, &row);
         } else if row.seq > cursor {
@@ -382,9 +423,11 @@ impl World {
         let id = client.person.device();
         let (seq, message) = (row.seq, row.client_msg_id);
         if row.kind == RowKind::System {
-            self.history.read_notice(id, conversation, seq, message, &row.payload);
+            self.history
+                .read_notice(id, conversation, seq, message, &row.payload);
         } else {
-            self.history.read(id, conversation, seq, message, &row.payload);
+            self.history
+                .read(id, conversation, seq, message, &row.payload);
         }
     }
 
@@ -395,7 +438,11 @@ impl World {
             let Some(connection) = &mut client.connection else {
                 return;
             };
-            let cursor = client.cursors.get(&conversation).copied().unwrap_or_default();
+            let cursor = client
+                .cursors
+                .get(&conversation)
+                .copied()
+                .unwrap_or_default();
             if cursor >= to {
                 return;
             }
@@ -493,7 +540,9 @@ impl World {
             assert_eq!(connection.socket.ending().await.code, Some(4009));
             self.forget_connection(device);
         }
-        patiently("an engine to end", ending).await.expect("it ends in order");
+        patiently("an engine to end", ending)
+            .await
+            .expect("it ends in order");
         self.servers[engine].resume().await;
     }
 
@@ -510,7 +559,8 @@ impl World {
             self.take_acks(device).await.expect("nothing ends any more");
             assert!(
                 self.clients[device].outbox.iter().all(|left| {
-                    let stays = &self.stays[&(self.clients[device].user, left.message.conversation)];
+                    let stays =
+                        &self.stays[&(self.clients[device].user, left.message.conversation)];
                     stays.last().is_none_or(|(_, until)| until.is_some())
                 }),
                 "only who is no member may keep a message"
@@ -537,7 +587,12 @@ impl World {
             .is_some_and(|(_, until)| until.is_none());
         let last = self.newest_of_owner(conversation).await;
         while is_member
-            && self.clients[device].cursors.get(&conversation).copied().unwrap_or_default() < last
+            && self.clients[device]
+                .cursors
+                .get(&conversation)
+                .copied()
+                .unwrap_or_default()
+                < last
         {
             let Some(connection) = &mut self.clients[device].connection else {
                 panic!("nothing ends any more")
@@ -549,8 +604,13 @@ impl World {
 
     async fn newest_of_owner(&self, conversation: ConversationId) -> Seq {
         let http = self.servers[0].http_of(&self.clients[0].person);
-        let log = http.read_log(conversation).await.expect("the owner may read");
-        log.last().and_then(Item::span).map_or(Seq::ZERO, |(_, last)| last)
+        let log = http
+            .read_log(conversation)
+            .await
+            .expect("the owner may read");
+        log.last()
+            .and_then(Item::span)
+            .map_or(Seq::ZERO, |(_, last)| last)
     }
 
     fn judge(&mut self) -> Result<Summary, TestCaseError> {

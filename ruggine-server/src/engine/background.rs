@@ -1,12 +1,13 @@
 //! What an engine does by itself: hearing hints, comparing heads, announcing
 //! what a crash left unannounced, and forgetting what is over.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use ruggine_core::Timestamp;
+use ruggine_core::{Timestamp, UserId};
 use ruggine_crypto::random;
 
-use super::Engine;
+use super::{Engine, EngineResult};
 use crate::bus::{Notice, Notices, Topic};
 use crate::store::StoreResult;
 
@@ -50,6 +51,9 @@ impl Engine {
             if let Err(error) = self.sweep().await {
                 tracing::warn!(%error, "the heads could not be compared");
             }
+            if let Err(error) = self.sweep_seats().await {
+                tracing::warn!(%error, "the seats could not be compared");
+            }
         }
     }
 
@@ -67,6 +71,34 @@ impl Engine {
             for over in self.0.store.revoked_among(chunk.to_vec()).await? {
                 for (user, session) in chunk.iter().filter(|(_, session)| *session == over) {
                     self.0.hub.close_session(*user, *session);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds users who were added to a conversation without this instance
+    /// hearing of it: they are in more conversations than they sit in.
+    async fn sweep_seats(&self) -> EngineResult<()> {
+        let seats = self.0.hub.seat_counts();
+        for chunk in seats.chunks(SWEEP_HEADS) {
+            let mut users: Vec<UserId> = chunk
+                .iter()
+                .map(|(socket, _)| socket.principal().user)
+                .collect();
+            users.sort_unstable();
+            users.dedup();
+            let counts: HashMap<UserId, u32> = self
+                .0
+                .store
+                .conversation_counts(users)
+                .await?
+                .into_iter()
+                .collect();
+            for (socket, seated) in chunk {
+                let count = counts.get(&socket.principal().user).copied().unwrap_or(0);
+                if count as usize > *seated {
+                    self.take_seats(socket, true).await?;
                 }
             }
         }

@@ -104,13 +104,24 @@ impl Engine {
         if topics.is_empty() {
             return;
         }
+        let _turn = self.0.topics.lock().await;
         // Without the bus the sweep finds what was missed.
         if let Err(error) = self.0.bus.follow(self.0.instance, topics).await {
             tracing::warn!(%error, "topics could not be followed");
         }
     }
 
+    /// Gives up those of the topics that nobody here needs any more. Whoever
+    /// came meanwhile has a seat before they follow, so they are seen here.
     pub(super) async fn unfollow(&self, topics: Vec<Topic>) {
+        let _turn = self.0.topics.lock().await;
+        let topics: Vec<Topic> = topics
+            .into_iter()
+            .filter(|topic| match topic {
+                Topic::Conversation(id) => self.0.hub.repair_start(*id).is_none(),
+                Topic::User(user) => !self.0.hub.is_online(*user),
+            })
+            .collect();
         if topics.is_empty() {
             return;
         }

@@ -121,6 +121,8 @@ struct Inner {
     lanes: Lanes,
     positions: PositionLane,
     presence: PresenceBoard,
+    /// Following and giving up topics happen one after the other.
+    topics: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }

@@ -129,7 +129,7 @@ impl Engine {
         }
         // The session may have been revoked while the socket was unreachable.
         self.authenticate(hello.token).await?;
-        self.take_seats(&open.socket).await?;
+        self.take_seats(&open.socket, false).await?;
         self.0
             .store
             .touch_session(principal.user, principal.session, self.0.clock.now())
@@ -142,13 +142,18 @@ impl Engine {
         Ok((open, heads))
     }
 
-    async fn take_seats(&self, socket: &Arc<Socket>) -> EngineResult<()> {
+    /// Seats a socket in every conversation that its user is in.
+    pub(super) async fn take_seats(
+        &self,
+        socket: &Arc<Socket>,
+        heads_were_told: bool,
+    ) -> EngineResult<()> {
         let user = socket.principal().user;
         for _ in 0..ATTEMPTS {
             let mut opened = Vec::new();
             let mut outdated = false;
             for membership in self.0.store.memberships(user).await? {
-                match self.0.hub.join(&membership, socket) {
+                match self.0.hub.join(&membership, socket, heads_were_told) {
                     Joined::Seated => {}
                     Joined::Opened => opened.push(Topic::Conversation(membership.conversation)),
                     Joined::Outdated => outdated = true,

@@ -118,6 +118,7 @@ impl Engine {
             lanes,
             positions,
             presence: PresenceBoard::default(),
+            topics: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             config: parts.config,

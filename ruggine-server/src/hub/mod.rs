@@ -106,8 +106,14 @@ impl Hub {
         sockets.len() == 1
     }
 
-    /// Seats a socket in a conversation of its user.
-    pub(crate) fn join(&self, membership: &Membership, socket: &Arc<Socket>) -> Joined {
+    /// Seats a socket in a conversation of its user. Where the heads have been
+    /// told before, it is told the head of a conversation that is new to it.
+    pub(crate) fn join(
+        &self,
+        membership: &Membership,
+        socket: &Arc<Socket>,
+        heads_were_told: bool,
+    ) -> Joined {
         let id = membership.conversation;
         let mut topics = self.shard(id).lock();
         let opened = !topics.contains_key(&id);
@@ -121,7 +127,16 @@ impl Hub {
         if topic.roster_version > membership.roster_version {
             return Joined::Outdated;
         }
-        topic.take_seat(id, socket, membership.from_seq);
+        let is_new = topic.take_seat(id, socket, membership.from_seq);
+        if topic.seats.is_empty() {
+            // The socket is gone already.
+            topics.remove(&id);
+            return Joined::Seated;
+        }
+        drop(topics);
+        if is_new && heads_were_told {
+            socket.mark_head(id, membership.head);
+        }
         if opened { Joined::Opened } else { Joined::Seated }
     }
 
@@ -456,6 +471,15 @@ impl Hub {
                 socket.close(CloseCode::SessionRevoked);
             }
         }
+    }
+
+    /// Sockets with the number of conversations that they sit in.
+    pub(crate) fn seat_counts(&self) -> Vec<(Arc<Socket>, usize)> {
+        let users = self.users.read();
+        let sockets = users.values().flatten();
+        sockets
+            .map(|socket| (Arc::clone(socket), socket.seat_count()))
+            .collect()
     }
 
     /// Every live session here.

@@ -200,6 +200,11 @@ impl Socket {
         }
     }
 
+    /// In how many conversations it sits.
+    pub(super) fn seat_count(&self) -> usize {
+        self.seats.lock().as_ref().map_or(0, HashSet::len)
+    }
+
     /// Gives up a seat.
     pub(super) fn stand(&self, conversation: ConversationId) {
         if let Some(seats) = self.seats.lock().as_mut() {

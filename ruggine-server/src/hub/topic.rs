@@ -35,17 +35,25 @@ pub(super) struct Topic {
 }
 
 impl Topic {
-    pub(super) fn take_seat(&mut self, conversation: ConversationId, socket: &Arc<Socket>, from: Seq) {
+    /// Whether the socket had no seat before.
+    pub(super) fn take_seat(
+        &mut self,
+        conversation: ConversationId,
+        socket: &Arc<Socket>,
+        from: Seq,
+    ) -> bool {
         let seated = self
             .seats
             .iter()
             .any(|seat| Arc::ptr_eq(&seat.socket, socket));
-        if !seated && socket.sit(conversation) {
+        let sits = !seated && socket.sit(conversation);
+        if sits {
             self.seats.push(Seat {
                 socket: Arc::clone(socket),
                 from,
             });
         }
+        sits
     }
 
     /// Offers a row to everybody who may see it; how many queues overflowed. In

@@ -218,15 +218,36 @@ mod tests {
     #[tokio::test]
     async fn each_fault_happens_about_as_often_as_it_was_told_to() {
         let third = 0.3;
-        let (lost, _) = heard(2, Faults { dropped: third, ..Faults::default() }).await;
+        let (lost, _) = heard(
+            2,
+            Faults {
+                dropped: third,
+                ..Faults::default()
+            },
+        )
+        .await;
         assert!((600..800).contains(&lost.len()), "{}", lost.len());
         assert!(lost.is_sorted());
 
-        let (twice, _) = heard(3, Faults { doubled: third, ..Faults::default() }).await;
+        let (twice, _) = heard(
+            3,
+            Faults {
+                doubled: third,
+                ..Faults::default()
+            },
+        )
+        .await;
         assert!((1_200..1_400).contains(&twice.len()), "{}", twice.len());
         assert!(twice.is_sorted());
 
-        let (late, counts) = heard(4, Faults { reordered: third, ..Faults::default() }).await;
+        let (late, counts) = heard(
+            4,
+            Faults {
+                reordered: third,
+                ..Faults::default()
+            },
+        )
+        .await;
         assert!(!late.is_sorted());
         assert!((200..400).contains(&counts.reordered), "{counts:?}");
         let mut all = late;

@@ -62,7 +62,9 @@ pub struct Summary {
 #[non_exhaustive]
 pub enum Violation {
     /// A message was acknowledged and a device that must have it does not.
-    #[error("{device} never read {client_msg_id}, of which {sender} was told that it is number {seq} of {conversation}")]
+    #[error(
+        "{device} never read {client_msg_id}, of which {sender} was told that it is number {seq} of {conversation}"
+    )]
     Lost {
         /// Who misses it.
         device: DeviceId,
@@ -153,7 +155,12 @@ impl History {
     }
 
     /// A device sends a message. Sending it again changes nothing.
-    pub fn sent(&mut self, conversation: ConversationId, client_msg_id: ClientMsgId, payload: &[u8]) {
+    pub fn sent(
+        &mut self,
+        conversation: ConversationId,
+        client_msg_id: ClientMsgId,
+        payload: &[u8],
+    ) {
         self.sent
             .insert((conversation, client_msg_id), payload.to_vec());
     }
@@ -210,13 +217,7 @@ impl History {
     }
 
     /// A device crosses numbers that it may not see.
-    pub fn crossed(
-        &mut self,
-        device: DeviceId,
-        conversation: ConversationId,
-        from: Seq,
-        to: Seq,
-    ) {
+    pub fn crossed(&mut self, device: DeviceId, conversation: ConversationId, from: Seq, to: Seq) {
         self.log(device, conversation).push(Read::Hole(from, to));
     }
 
@@ -343,8 +344,7 @@ impl History {
             .collect();
         for due in &self.due {
             let acks = self.acks.iter().filter(|ack| {
-                ack.conversation == due.conversation
-                    && (due.from..=due.to).contains(&ack.row.seq)
+                ack.conversation == due.conversation && (due.from..=due.to).contains(&ack.row.seq)
             });
             for ack in acks {
                 if !have.contains(&(due.device, due.conversation, ack.row.seq)) {
@@ -558,7 +558,10 @@ mod tests {
         ));
         let mut acked = good();
         acked.ack(2, 5);
-        assert!(matches!(acked.history.check(), Err(Violation::TwoNumbers { .. })));
+        assert!(matches!(
+            acked.history.check(),
+            Err(Violation::TwoNumbers { .. })
+        ));
     }
 
     #[test]
@@ -585,7 +588,10 @@ mod tests {
         let mut sent = good();
         sent.history
             .sent(sent.conversation, sent.ids[2], b"never written so");
-        assert!(matches!(sent.history.check(), Err(Violation::Altered { .. })));
+        assert!(matches!(
+            sent.history.check(),
+            Err(Violation::Altered { .. })
+        ));
     }
 
     #[test]

@@ -89,7 +89,10 @@ impl HttpClient {
     /// # Panics
     /// When the server answers nothing, or something that is no answer.
     pub async fn call<O: Operation>(&self, request: O) -> Result<O::Response, ApiError> {
-        let body = self.encoding.encode(&request).expect("requests are plain data");
+        let body = self
+            .encoding
+            .encode(&request)
+            .expect("requests are plain data");
         let path = format!("/v1/{}", O::METHOD);
         let answer = self.post(&path, &body).await;
         if answer.status == 200 {
@@ -117,7 +120,11 @@ impl HttpClient {
                 as_content: false,
             };
             let page = self.call(request).await?;
-            assert_eq!(page.from, after.next(), "a page begins where it was asked to");
+            assert_eq!(
+                page.from,
+                after.next(),
+                "a page begins where it was asked to"
+            );
             log.extend(page.items);
             if page.to >= page.head {
                 return Ok(log);
@@ -158,7 +165,10 @@ impl HttpClient {
                 Encoding::Json => "application/json",
                 Encoding::MsgPack => "application/msgpack",
             };
-            request += &format!("content-type: {media_type}\r\ncontent-length: {}\r\n", body.len());
+            request += &format!(
+                "content-type: {media_type}\r\ncontent-length: {}\r\n",
+                body.len()
+            );
         }
         request += "\r\n";
         patiently("an HTTP answer", async {

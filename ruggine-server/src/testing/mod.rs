@@ -52,7 +52,7 @@ pub use person::Person;
 #[cfg(all(feature = "http", feature = "sqlite"))]
 pub use server::{ServerOptions, TestServer, open_sqlite};
 pub use shared_hooks::SharedHooks;
-pub use shared_store::SharedStore;
+pub use shared_store::{HeldRows, SharedStore};
 #[cfg(feature = "http")]
 pub use socket_client::{Ending, Pending, SocketClient};
 

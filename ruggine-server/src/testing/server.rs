@@ -334,7 +334,10 @@ impl TestServer {
     /// When the server refuses.
     pub async fn socket(&self, person: &Person, encoding: Encoding) -> SocketClient {
         let mut socket = SocketClient::connect(self.address, encoding).await;
-        socket.hello(person.token()).await.expect("the token is valid");
+        socket
+            .hello(person.token())
+            .await
+            .expect("the token is valid");
         socket
     }
 

@@ -2,30 +2,56 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ruggine_core::name::Username;
 use ruggine_core::{ConversationId, DeviceId, Seq, SessionId, Timestamp, UserId};
 use ruggine_crypto::token::TokenHash;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
 use crate::store::*;
 
 /// A store that engines in one process share as they would share a database
 /// server: an engine that ends does not close it for the others.
 #[derive(Debug, Clone)]
-pub struct SharedStore(Arc<dyn Store>);
+pub struct SharedStore {
+    inner: Arc<dyn Store>,
+    rows: Arc<RwLock<()>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// While this lives, nobody is given the rows of a log for fan-out.
+#[derive(Debug)]
+pub struct HeldRows(#[expect(dead_code, reason = "held for its lock")] OwnedRwLockWriteGuard<()>);
 
 impl SharedStore {
     /// Shares this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self(store)
+        Self {
+            inner: store,
+            rows: Arc::default(),
+            waiting: Arc::default(),
+        }
+    }
+
+    /// Lets engines that close a gap wait for its rows until what is returned
+    /// is dropped, so that a test can do something meanwhile.
+    pub async fn hold_rows(&self) -> HeldRows {
+        HeldRows(Arc::clone(&self.rows).write_owned().await)
+    }
+
+    /// How many engines wait for the rows of a gap.
+    #[must_use]
+    pub fn waiting_for_rows(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     /// Closes the store for everybody.
     pub async fn close_for_all(&self) {
-        self.0.close().await;
+        self.inner.close().await;
     }
 }
 
@@ -35,7 +61,7 @@ macro_rules! forward {
             impl $seam for SharedStore {
                 $(
                     fn $method(&self $(, $arg: $type)*) -> BoxFuture<'_, $output> {
-                        $seam::$method(&*self.0 $(, $arg)*)
+                        $seam::$method(&*self.inner $(, $arg)*)
                     }
                 )+
             }
@@ -72,35 +98,69 @@ forward! {
         roster(id: ConversationId) -> StoreResult<Option<Roster>>;
         change_roster(change: ChangeRoster) -> StoreResult<RosterOutcome>;
     }
-    DynMessageStore {
-        append(batch: Append) -> StoreResult<Appended>;
-        page(query: PageQuery) -> StoreResult<Option<StoredPage>>;
-        rows(id: ConversationId, from: Seq, to: Seq, limit: u32) -> StoreResult<Vec<StoredRow>>;
-        heads(ids: Vec<ConversationId>) -> StoreResult<Vec<ConversationHead>>;
-        pending_batches(before: Timestamp, limit: u32) -> StoreResult<Vec<PendingBatch>>;
-        settle(batches: Vec<BatchId>) -> StoreResult<()>;
-    }
     DynPositionStore {
         device_heads(query: HeadsQuery) -> StoreResult<Vec<HeadRecord>>;
         move_positions(moves: Vec<MovePosition>) -> StoreResult<Vec<Moved>>;
     }
 }
 
+impl DynMessageStore for SharedStore {
+    fn append(&self, batch: Append) -> BoxFuture<'_, StoreResult<Appended>> {
+        self.inner.append(batch)
+    }
+
+    fn page(&self, query: PageQuery) -> BoxFuture<'_, StoreResult<Option<StoredPage>>> {
+        self.inner.page(query)
+    }
+
+    fn rows(
+        &self,
+        id: ConversationId,
+        from: Seq,
+        to: Seq,
+        limit: u32,
+    ) -> BoxFuture<'_, StoreResult<Vec<StoredRow>>> {
+        Box::pin(async move {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            let may_read = self.rows.read().await;
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            drop(may_read);
+            self.inner.rows(id, from, to, limit).await
+        })
+    }
+
+    fn heads(&self, ids: Vec<ConversationId>) -> BoxFuture<'_, StoreResult<Vec<ConversationHead>>> {
+        self.inner.heads(ids)
+    }
+
+    fn pending_batches(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> BoxFuture<'_, StoreResult<Vec<PendingBatch>>> {
+        self.inner.pending_batches(before, limit)
+    }
+
+    fn settle(&self, batches: Vec<BatchId>) -> BoxFuture<'_, StoreResult<()>> {
+        self.inner.settle(batches)
+    }
+}
+
 impl DynMaintenance for SharedStore {
     fn facts(&self) -> BoxFuture<'_, StoreResult<StoreFacts>> {
-        self.0.facts()
+        self.inner.facts()
     }
 
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
-        self.0.ping()
+        self.inner.ping()
     }
 
     fn sealing_keys(&self) -> BoxFuture<'_, StoreResult<Vec<(String, SealedText)>>> {
-        self.0.sealing_keys()
+        self.inner.sealing_keys()
     }
 
     fn register_key(&self, kid: String, record: SealedText) -> BoxFuture<'_, StoreResult<()>> {
-        self.0.register_key(kid, record)
+        self.inner.register_key(kid, record)
     }
 
     /// Nothing: others may still need it.
@@ -111,6 +171,6 @@ impl DynMaintenance for SharedStore {
 
 impl Store for SharedStore {
     fn lanes(&self) -> usize {
-        self.0.lanes()
+        self.inner.lanes()
     }
 }

@@ -149,9 +149,9 @@ impl SocketClient {
     /// # Panics
     /// When the connection ends before the answer.
     pub async fn call<O: Operation>(&mut self, request: O) -> Result<O::Response, ApiError> {
-        self.try_call(request)
-            .await
-            .unwrap_or_else(|ending| panic!("the connection ended ({ending:?}) before {}", O::METHOD))
+        self.try_call(request).await.unwrap_or_else(|ending| {
+            panic!("the connection ended ({ending:?}) before {}", O::METHOD)
+        })
     }
 
     /// Does an operation on a connection that may end.
@@ -181,7 +181,10 @@ impl SocketClient {
             params: request,
             write_counter: self.write_counter,
         };
-        let bytes = self.encoding.encode(&frame).expect("requests are plain data");
+        let bytes = self
+            .encoding
+            .encode(&frame)
+            .expect("requests are plain data");
         self.send_raw(bytes).await?;
         Ok(Pending {
             id: self.last_id,
@@ -313,9 +316,7 @@ impl SocketClient {
     /// # Panics
     /// When none comes, or the connection ends.
     pub async fn next_row(&mut self) -> (ConversationId, Row) {
-        let is_row = |event: &Event| {
-            matches!(event, Event::Message(message) if matches!(message.item, Item::Row(_)))
-        };
+        let is_row = |event: &Event| matches!(event, Event::Message(message) if matches!(message.item, Item::Row(_)));
         match self.wait_for(is_row).await {
             Event::Message(message) => match message.item {
                 Item::Row(row) => (message.conversation, row),

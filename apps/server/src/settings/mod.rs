@@ -180,6 +180,12 @@ impl Reader<'_> {
                 Keys::Given(keys)
             }
             None if embedded => {
+                if !legacy.is_empty() {
+                    self.mistake(
+                        "ENCRYPTION_LEGACY_KEYS",
+                        "is of no use without ENCRYPTION_MASTER_KEY: set both",
+                    );
+                }
                 let path = Path::new(DATA).join("master.key");
                 Keys::Embedded(KeyFile::new(&path), path)
             }
