@@ -27,7 +27,8 @@ fn codec(c: &mut Criterion) {
             let bytes = encoding.encode(&frame).expect("plain data");
             group.bench_function(format!("read_send/{size}"), |b| {
                 b.iter(|| {
-                    let frame = ClientFrame::decode(encoding, black_box(&bytes)).expect("well formed");
+                    let frame =
+                        ClientFrame::decode(encoding, black_box(&bytes)).expect("well formed");
                     frame.params.decode::<Send>().expect("a send")
                 });
             });

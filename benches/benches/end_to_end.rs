@@ -19,7 +19,12 @@ async fn connect(server: &TestServer, folder: &std::path::Path, name: &str) -> C
     let transport = WebSocketTransport::new(url.parse().expect("a loopback address"));
     let client = Client::builder().start(transport, store);
     client
-        .register(name, SecretText::new("granite lantern meadow tide"), None, None)
+        .register(
+            name,
+            SecretText::new("granite lantern meadow tide"),
+            None,
+            None,
+        )
         .await
         .expect("the name is free");
     client

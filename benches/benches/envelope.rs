@@ -27,11 +27,18 @@ fn envelope(c: &mut Criterion) {
             b.iter(|| ring.seal(&context, black_box(&plaintext)).expect("it fits"));
         });
         group.bench_function(format!("seal_json/{size}"), |b| {
-            b.iter(|| ring.seal(&context, black_box(&plaintext)).expect("it fits").to_json());
+            b.iter(|| {
+                ring.seal(&context, black_box(&plaintext))
+                    .expect("it fits")
+                    .to_json()
+            });
         });
         let stored = ring.seal(&context, &plaintext).expect("it fits").to_json();
         group.bench_function(format!("open_json/{size}"), |b| {
-            b.iter(|| ring.open_json(&context, black_box(&stored)).expect("it opens"));
+            b.iter(|| {
+                ring.open_json(&context, black_box(&stored))
+                    .expect("it opens")
+            });
         });
     }
     group.finish();

@@ -5,8 +5,8 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
 use ruggine_benches::{engine, group, message, payload, register};
-use ruggine_core::api::message::{PageRequest, PageStart};
 use ruggine_core::Seq;
+use ruggine_core::api::message::{PageRequest, PageStart};
 use tokio::runtime::Runtime;
 
 const BATCH: usize = 256;

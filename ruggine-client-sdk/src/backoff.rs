@@ -76,7 +76,10 @@ mod tests {
         let bounds = BackoffBounds::default();
         let mut backoff = Backoff::new(bounds);
         for failure in 0..20 {
-            let bound = bounds.base.saturating_mul(1 << failure.min(16)).min(bounds.cap);
+            let bound = bounds
+                .base
+                .saturating_mul(1 << failure.min(16))
+                .min(bounds.cap);
             assert!(backoff.next() <= bound);
         }
     }

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ruggine_core::api::Operation;
 use ruggine_core::api::session::Refresh;
 use ruggine_core::api::sync::{Heads, Hello};
-use ruggine_core::api::Operation;
 use ruggine_core::codec::Encoding;
 use ruggine_core::error::CloseCode;
 use ruggine_core::frame::{RequestFrame, ServerFrame};
@@ -283,7 +283,10 @@ impl Driver {
                 .await
                 .map_err(broken),
             Err(RequestError::Refused(error))
-                if matches!(error.code, ErrorCode::Unauthenticated | ErrorCode::TokenReused) =>
+                if matches!(
+                    error.code,
+                    ErrorCode::Unauthenticated | ErrorCode::TokenReused
+                ) =>
             {
                 Err(self.log_out().await)
             }
@@ -346,7 +349,10 @@ impl Driver {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the function of a map_err")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is the function of a map_err"
+)]
 fn broken(error: crate::store::StoreError) -> Over {
     tracing::error!(%error, "the local store failed");
     Over::Ended(Closed::default())
@@ -425,9 +431,9 @@ impl Live {
                     Received::Frame(bytes) => match ServerFrame::decode(encoding, &bytes) {
                         Ok(ServerFrame::Response { id: of, outcome }) if of == id => {
                             let raw = outcome.map_err(RequestError::Refused)?;
-                            return raw.decode().map_err(|_| {
-                                RequestError::Nonsense("an answer has another form")
-                            });
+                            return raw
+                                .decode()
+                                .map_err(|_| RequestError::Nonsense("an answer has another form"));
                         }
                         Ok(_) => {}
                         Err(_) => return Err(RequestError::Nonsense("a frame cannot be read")),

@@ -255,11 +255,7 @@ impl LogSync {
         Ok(())
     }
 
-    async fn move_position(
-        &mut self,
-        event: PositionEvent,
-        position: Position,
-    ) -> StoreResult<()> {
+    async fn move_position(&mut self, event: PositionEvent, position: Position) -> StoreResult<()> {
         let mine = self.me == Some(event.user);
         let (id, user) = (event.conversation, event.user);
         self.shared
@@ -370,7 +366,8 @@ impl LogSync {
             .store_step(move |store| store.conversation(id))
             .await?;
         if let Some(record) = &record {
-            self.rosters.insert(id, record.members_version.max(record.roster_version));
+            self.rosters
+                .insert(id, record.members_version.max(record.roster_version));
             self.undelivered.insert(id);
         }
         // A head beyond what may be read here is not asked for twice: the server

@@ -74,7 +74,9 @@ async fn hello_comes_first_and_shows_the_token() {
     assert_eq!(hello.locale.as_deref(), Some("it"));
     assert_eq!(hello.incarnation, None, "a new device counts in no log");
     wire.reply(script.world.answer(&asked));
-    script.wait_for(|state| *state == ConnectionState::Online).await;
+    script
+        .wait_for(|state| *state == ConnectionState::Online)
+        .await;
     eventually("the log to be noted", async || {
         let incarnation = script.store.direct().incarnation();
         incarnation.expect("the store can be read").is_some()
@@ -98,7 +100,9 @@ async fn an_access_token_that_ended_is_refreshed_and_stored_before_its_use() {
     assert_eq!(again.read::<Hello>().token, tokens("two").access);
     assert_eq!(stored_tokens(script.store.direct()), Some(tokens("two")));
     wire.reply(script.world.answer(&again));
-    script.wait_for(|state| *state == ConnectionState::Online).await;
+    script
+        .wait_for(|state| *state == ConnectionState::Online)
+        .await;
 }
 
 #[tokio::test]
@@ -114,7 +118,10 @@ async fn tokens_that_cannot_be_stored_are_not_used() {
     wire.reply(error(&hello, &refusal(ErrorCode::Unauthenticated)));
     let refresh = wire.asked().await;
     wire.reply(result::<Refresh>(&refresh, &tokens("two")));
-    assert!(wire.try_asked().await.is_none(), "the connection is given up");
+    assert!(
+        wire.try_asked().await.is_none(),
+        "the connection is given up"
+    );
     script.wait_for(is_waiting).await;
     assert_eq!(stored_tokens(script.store.direct()), Some(tokens("one")));
 }
@@ -128,12 +135,23 @@ async fn a_refused_refresh_ends_the_login_and_forgets_the_tokens() {
         wire.reply(error(&hello, &refusal(ErrorCode::Unauthenticated)));
         let refresh = wire.asked().await;
         wire.reply(error(&refresh, &refusal(code)));
-        script.wait_for(|state| *state == ConnectionState::LoggedOut).await;
+        script
+            .wait_for(|state| *state == ConnectionState::LoggedOut)
+            .await;
         assert_eq!(stored_tokens(script.store.direct()), None);
-        assert!(wire.try_asked().await.is_none(), "the connection is given up");
+        assert!(
+            wire.try_asked().await.is_none(),
+            "the connection is given up"
+        );
         let refused = script.client.request(nobody()).await;
-        assert!(matches!(refused, Err(RequestError::LoggedOut)), "{refused:?}");
-        assert!(script.arrivals.try_recv().is_err(), "no other connection is tried");
+        assert!(
+            matches!(refused, Err(RequestError::LoggedOut)),
+            "{refused:?}"
+        );
+        assert!(
+            script.arrivals.try_recv().is_err(),
+            "no other connection is tried"
+        );
     }
 }
 
@@ -147,7 +165,9 @@ async fn fresh_tokens_that_are_refused_too_end_the_login() {
     wire.reply(result::<Refresh>(&refresh, &tokens("two")));
     let again = wire.asked().await;
     wire.reply(error(&again, &refusal(ErrorCode::Unauthenticated)));
-    script.wait_for(|state| *state == ConnectionState::LoggedOut).await;
+    script
+        .wait_for(|state| *state == ConnectionState::LoggedOut)
+        .await;
     assert_eq!(stored_tokens(script.store.direct()), None);
 }
 
@@ -231,15 +251,26 @@ async fn a_login_that_lasted_too_long_ends_at_a_real_server() {
     ada.open().await;
     ada.wait_for(ConnectionState::LoggedOut).await;
     eventually("the tokens to be forgotten", async || {
-        let identity = ada.client().identity().await.expect("the store can be read");
+        let identity = ada
+            .client()
+            .identity()
+            .await
+            .expect("the store can be read");
         identity.expect("whose it is stays known").tokens.is_none()
     })
     .await;
     assert_eq!(all_words(&ada.log(talk).await), ["kept"]);
     let password = SecretText::new(support::device::PASSWORD);
-    ada.client().log_in("ada", password, None).await.expect("the password is right");
+    ada.client()
+        .log_in("ada", password, None)
+        .await
+        .expect("the password is right");
     ada.online().await;
-    assert_eq!(all_words(&ada.log(talk).await), ["kept"], "the same device, the same store");
+    assert_eq!(
+        all_words(&ada.log(talk).await),
+        ["kept"],
+        "the same device, the same store"
+    );
 }
 
 #[tokio::test]
@@ -247,12 +278,24 @@ async fn a_session_that_is_revoked_ends_the_login() {
     let server = TestServer::start().await;
     let phone = Device::register(&server, "ada").await;
     let (laptop, _events) = Device::log_in(&server, "ada", quick()).await;
-    let identity = laptop.client().identity().await.expect("the store can be read");
+    let identity = laptop
+        .client()
+        .identity()
+        .await
+        .expect("the store can be read");
     let session = identity.expect("somebody has logged in").session;
     let revoke = ruggine_core::api::session::Revoke { session };
-    phone.client().request(revoke).await.expect("one's own session");
+    phone
+        .client()
+        .request(revoke)
+        .await
+        .expect("one's own session");
     laptop.wait_for(ConnectionState::LoggedOut).await;
-    let identity = laptop.client().identity().await.expect("the store can be read");
+    let identity = laptop
+        .client()
+        .identity()
+        .await
+        .expect("the store can be read");
     assert!(identity.expect("whose it is stays known").tokens.is_none());
     assert_eq!(phone.client().connection(), ConnectionState::Online);
 }
@@ -261,18 +304,27 @@ async fn a_session_that_is_revoked_ends_the_login() {
 async fn a_close_that_revokes_the_session_ends_the_login() {
     let mut script = Script::start(World::new(), quick());
     let wire = script.greeted().await;
-    script.wait_for(|state| *state == ConnectionState::Online).await;
+    script
+        .wait_for(|state| *state == ConnectionState::Online)
+        .await;
     wire.close(CloseCode::SessionRevoked.number(), None);
-    script.wait_for(|state| *state == ConnectionState::LoggedOut).await;
+    script
+        .wait_for(|state| *state == ConnectionState::LoggedOut)
+        .await;
     assert_eq!(stored_tokens(script.store.direct()), None);
-    assert!(script.arrivals.try_recv().is_err(), "no other connection is tried");
+    assert!(
+        script.arrivals.try_recv().is_err(),
+        "no other connection is tried"
+    );
 }
 
 #[tokio::test]
 async fn a_server_that_goes_away_says_when_to_come_back() {
     let mut script = Script::start(World::new(), slow());
     let wire = script.greeted().await;
-    script.wait_for(|state| *state == ConnectionState::Online).await;
+    script
+        .wait_for(|state| *state == ConnectionState::Online)
+        .await;
     let asked_for = Duration::from_millis(120);
     let began = Instant::now();
     wire.close(CloseCode::GoingAway.number(), Some(asked_for));
@@ -320,13 +372,23 @@ async fn waits_are_random_and_below_a_bound_that_doubles() {
         })
         .await;
         let bound = bounds.base * (1 << waits.len().min(16));
-        assert!(wait <= bound.min(bounds.cap), "wait {} was {wait:?}", waits.len());
+        assert!(
+            wait <= bound.min(bounds.cap),
+            "wait {} was {wait:?}",
+            waits.len()
+        );
         waits.push(wait);
     }
     let different: HashSet<Duration> = waits.iter().copied().collect();
     assert!(different.len() > 30, "{waits:?}");
-    assert!(waits.iter().skip(4).any(|wait| *wait < bounds.cap / 2), "{waits:?}");
-    assert!(waits.iter().skip(4).any(|wait| *wait > bounds.cap / 2), "{waits:?}");
+    assert!(
+        waits.iter().skip(4).any(|wait| *wait < bounds.cap / 2),
+        "{waits:?}"
+    );
+    assert!(
+        waits.iter().skip(4).any(|wait| *wait > bounds.cap / 2),
+        "{waits:?}"
+    );
     script.transport.refuse(false);
     script.greeted().await;
 }
@@ -360,7 +422,10 @@ async fn a_request_under_way_fails_when_the_connection_is_lost() {
     assert!(failed.is_retryable());
     script.wait_for(is_waiting).await;
     let refused = script.client.request(nobody()).await;
-    assert!(matches!(refused, Err(RequestError::Disconnected)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(RequestError::Disconnected)),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -407,8 +472,14 @@ async fn an_answer_of_another_form_is_nonsense_and_harms_nothing_else() {
     };
     let asking = async {
         let nonsense = client.request(nobody()).await;
-        assert!(matches!(nonsense, Err(RequestError::Nonsense(_))), "{nonsense:?}");
-        client.request(nobody()).await.expect("the connection holds");
+        assert!(
+            matches!(nonsense, Err(RequestError::Nonsense(_))),
+            "{nonsense:?}"
+        );
+        client
+            .request(nobody())
+            .await
+            .expect("the connection holds");
     };
     tokio::join!(asking, answering);
 }
@@ -431,7 +502,9 @@ async fn what_cannot_be_read_is_passed_over() {
         encoded(serde_json::json!({ "event": "message", "data": [] })),
         encoded(serde_json::json!({ "event": "read", "data": { "seq": -1 } })),
         encoded(serde_json::json!({ "id": 999_999, "result": {} })),
-        encoded(serde_json::json!({ "id": 999_999, "error": { "code": "?", "message": "", "retryable": false } })),
+        encoded(
+            serde_json::json!({ "id": 999_999, "error": { "code": "?", "message": "", "retryable": false } }),
+        ),
         encoded(serde_json::json!({ "id": "seven", "result": 1 })),
         encoded(serde_json::json!([1, 2, 3])),
         encoded(serde_json::json!("hello")),
@@ -442,7 +515,10 @@ async fn what_cannot_be_read_is_passed_over() {
     served.write(id, "after the noise");
     served.has(id, 2).await;
     assert_eq!(served.connections(), 1, "the same connection");
-    assert_eq!(all_words(&kept(served.store.direct(), id)), ["row 1", "after the noise"]);
+    assert_eq!(
+        all_words(&kept(served.store.direct(), id)),
+        ["row 1", "after the noise"]
+    );
 }
 
 #[tokio::test]
@@ -452,14 +528,22 @@ async fn garbage_in_place_of_a_greeting_ends_the_connection_only() {
         let mut wire = script.arrival().await;
         wire.asked().await;
         wire.raw(Bytes::from_static(frame));
-        assert!(wire.try_asked().await.is_none(), "the connection is given up");
+        assert!(
+            wire.try_asked().await.is_none(),
+            "the connection is given up"
+        );
     }
     let mut wire = script.arrival().await;
     let hello = wire.asked().await;
     wire.reply(result::<LookUp>(&hello, &person("ada")));
-    assert!(wire.try_asked().await.is_none(), "the connection is given up");
+    assert!(
+        wire.try_asked().await.is_none(),
+        "the connection is given up"
+    );
     script.greeted().await;
-    script.wait_for(|state| *state == ConnectionState::Online).await;
+    script
+        .wait_for(|state| *state == ConnectionState::Online)
+        .await;
     assert_eq!(stored_tokens(script.store.direct()), Some(tokens("one")));
 }
 
@@ -471,7 +555,10 @@ async fn silence_counts_as_a_lost_connection() {
     let mut first = script.greeted().await;
     // Held open, and nothing is said.
     script.greeted().await;
-    assert!(first.try_asked().await.is_none(), "the silent one is let go");
+    assert!(
+        first.try_asked().await.is_none(),
+        "the silent one is let go"
+    );
 }
 
 #[tokio::test]
@@ -498,7 +585,11 @@ async fn a_server_with_another_log_is_read_from_its_beginning() {
     let rows = rows_told(&mut events, id, seq(3)).await;
     assert_eq!(all_words(&rows), ["new log 1", "new log 2", "new log 3"]);
     assert_eq!(kept(served.store.direct(), id), rows);
-    let record = served.store.direct().conversation(id).expect("the store can be read");
+    let record = served
+        .store
+        .direct()
+        .conversation(id)
+        .expect("the store can be read");
     let record = record.expect("it is known");
     assert_eq!((record.cursor, record.head), (seq(3), seq(3)));
     assert_sound(served.store.direct());
@@ -519,11 +610,17 @@ async fn rows_of_another_log_are_never_kept() {
         }
     };
     served.tell(&Event::Message(stranger));
-    until(&served.client, "a new connection", async || served.connections() == 2).await;
+    until(&served.client, "a new connection", async || {
+        served.connections() == 2
+    })
+    .await;
     served.online().await;
     served.write(id, "of this log");
     served.has(id, 2).await;
-    assert_eq!(all_words(&kept(served.store.direct(), id)), ["row 1", "of this log"]);
+    assert_eq!(
+        all_words(&kept(served.store.direct(), id)),
+        ["row 1", "of this log"]
+    );
 }
 
 #[tokio::test]
@@ -547,7 +644,10 @@ async fn pages_of_another_log_are_never_kept() {
         world.answer(asked)
     });
     served.has(id, 2).await;
-    assert_eq!(all_words(&kept(served.store.direct(), id)), ["row 1", "row 2"]);
+    assert_eq!(
+        all_words(&kept(served.store.direct(), id)),
+        ["row 1", "row 2"]
+    );
 }
 
 #[tokio::test]
@@ -575,7 +675,9 @@ async fn older_pages_of_another_log_are_never_kept() {
 }
 
 /// A client with a conversation of five rows, and what a lying server may say of it.
-async fn lied_to(lie: impl FnOnce(&World, ConversationId) -> Vec<Event>) -> (Served, ConversationId) {
+async fn lied_to(
+    lie: impl FnOnce(&World, ConversationId) -> Vec<Event>,
+) -> (Served, ConversationId) {
     let mut world = World::new();
     let id = world.room(5);
     let served = Script::start(world, quick()).serve_well().await;
@@ -618,7 +720,9 @@ async fn a_row_far_ahead_is_not_kept_where_it_does_not_belong() {
 async fn rows_that_come_again_or_late_change_nothing() {
     let (served, id) = lied_to(|world, id| {
         let again = [3, 1, 5, 5, 2, 4, 1, 0];
-        again.map(|number| event_of(world, id, row(world, id, number))).to_vec()
+        again
+            .map(|number| event_of(world, id, row(world, id, number)))
+            .to_vec()
     })
     .await;
     recovers(&served, id).await;
@@ -633,7 +737,9 @@ async fn rows_out_of_order_are_read_in_order() {
     let mut events = served.client.events();
     let told: Vec<MessageEvent> = {
         let mut world = served.world.lock();
-        (6..=12).map(|number| world.write(id, &format!("row {number}"))).collect()
+        (6..=12)
+            .map(|number| world.write(id, &format!("row {number}")))
+            .collect()
     };
     for at in [2, 0, 1, 1, 6, 5, 3, 4, 0] {
         served.tell(&Event::Message(told[at].clone()));
@@ -720,7 +826,11 @@ async fn positions_that_nobody_can_have_are_survived() {
         ]
     })
     .await;
-    let record = served.store.direct().conversation(id).expect("the store can be read");
+    let record = served
+        .store
+        .direct()
+        .conversation(id)
+        .expect("the store can be read");
     assert_eq!(record.expect("it is known").unread, 0);
     recovers(&served, id).await;
 }
@@ -743,7 +853,28 @@ async fn lied_to_with_pages(
         world.answer(asked)
     });
     let mut events = served.client.events();
-    served.has(id, 150).await;
+    served.online().await;
+    // However often it was lied to, it asks when it hears that there is more.
+    patiently("the true rows to be stored", async {
+        loop {
+            let record = served
+                .store
+                .direct()
+                .conversation(id)
+                .expect("the store can be read");
+            if record.is_some_and(|record| record.cursor == seq(150)) {
+                break;
+            }
+            served.tell(&Event::Resync(ResyncEvent {
+                heads: vec![HeadMark {
+                    conversation: id,
+                    head: seq(150),
+                }],
+            }));
+            served.settled().await;
+        }
+    })
+    .await;
     assert_sound(served.store.direct());
     let rows = kept(served.store.direct(), id);
     assert_whole(&rows, 51, 150);
@@ -785,7 +916,10 @@ async fn an_empty_page_where_there_are_rows_is_asked_for_again() {
 #[tokio::test]
 async fn a_page_with_everything_twice_is_kept_once() {
     lied_to_with_pages(1, |_, _, page| {
-        let twice = page.items.iter().flat_map(|item| [item.clone(), item.clone()]);
+        let twice = page
+            .items
+            .iter()
+            .flat_map(|item| [item.clone(), item.clone()]);
         page.items = twice.collect();
     })
     .await;
@@ -843,7 +977,11 @@ async fn older_pages_that_do_not_continue_what_is_kept_are_not_kept() {
         served.has(id, 10).await;
         // Whether it is an error or nothing, what is kept has no hole in it.
         let _ = served.client.conversation(id).load_older().await;
-        let record = served.store.direct().conversation(id).expect("the store can be read");
+        let record = served
+            .store
+            .direct()
+            .conversation(id)
+            .expect("the store can be read");
         let record = record.expect("it is known");
         let rows = kept(served.store.direct(), id);
         assert!(record.floor <= record.cursor, "{what}: {record:?}");
@@ -874,7 +1012,11 @@ async fn a_thousand_events_of_unknown_conversations_are_survived() {
     served.write(id, "the truth");
     served.has(id, 2).await;
     assert_sound(served.store.direct());
-    let known = served.store.direct().conversations().expect("the store can be read");
+    let known = served
+        .store
+        .direct()
+        .conversations()
+        .expect("the store can be read");
     assert_eq!(known.len(), 1);
 }
 
@@ -882,7 +1024,9 @@ async fn a_thousand_events_of_unknown_conversations_are_survived() {
 #[tokio::test]
 async fn conversations_that_cannot_be_read_do_not_hold_back_the_others() {
     let mut world = World::new();
-    let bad: Vec<ConversationId> = (0..20).map(|n| ConversationId::from_bytes([n; 16])).collect();
+    let bad: Vec<ConversationId> = (0..20)
+        .map(|n| ConversationId::from_bytes([n; 16]))
+        .collect();
     for id in &bad {
         world.room_named(*id, 1);
     }
@@ -1018,20 +1162,41 @@ async fn logging_out_forgets_the_tokens_and_keeps_the_messages() {
     let talk = ada.group(&[]).await;
     ada.say(talk, "kept").await;
     ada.has(talk, 2).await;
-    let before = ada.client().identity().await.expect("the store can be read");
+    let before = ada
+        .client()
+        .identity()
+        .await
+        .expect("the store can be read");
     let before = before.expect("somebody has logged in");
-    ada.client().log_out().await.expect("the server can be reached");
+    ada.client()
+        .log_out()
+        .await
+        .expect("the server can be reached");
     ada.wait_for(ConnectionState::LoggedOut).await;
-    let identity = ada.client().identity().await.expect("the store can be read");
+    let identity = ada
+        .client()
+        .identity()
+        .await
+        .expect("the store can be read");
     assert!(identity.expect("whose it is stays known").tokens.is_none());
     assert_eq!(all_words(&ada.log(talk).await), ["kept"]);
     let refused = ada.client().request(nobody()).await;
-    assert!(matches!(refused, Err(RequestError::LoggedOut)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(RequestError::LoggedOut)),
+        "{refused:?}"
+    );
 
     let password = SecretText::new(support::device::PASSWORD);
-    ada.client().log_in("ADA", password, None).await.expect("the password is right");
+    ada.client()
+        .log_in("ADA", password, None)
+        .await
+        .expect("the password is right");
     ada.online().await;
-    let after = ada.client().identity().await.expect("the store can be read");
+    let after = ada
+        .client()
+        .identity()
+        .await
+        .expect("the store can be read");
     let after = after.expect("somebody has logged in");
     assert_eq!((before.user, before.device), (after.user, after.device));
     assert_ne!(before.session, after.session);
@@ -1047,9 +1212,18 @@ async fn another_users_login_finds_an_empty_store() {
     ada.say(talk, "mine").await;
     ada.has(talk, 2).await;
     let password = SecretText::new(support::device::PASSWORD);
-    ada.client().log_in("bob", password, None).await.expect("the password is right");
+    ada.client()
+        .log_in("bob", password, None)
+        .await
+        .expect("the password is right");
     ada.online().await;
-    assert_eq!(ada.client().conversations().await.expect("the store can be read"), []);
+    assert_eq!(
+        ada.client()
+            .conversations()
+            .await
+            .expect("the store can be read"),
+        []
+    );
     assert_eq!(ada.log(talk).await, []);
 }
 
@@ -1066,7 +1240,11 @@ async fn a_refused_login_changes_nothing() {
     let refused = refused.expect_err("the name is taken");
     assert_eq!(refused.code(), Some(ErrorCode::UsernameTaken));
     assert_eq!(ada.client().connection(), ConnectionState::Online);
-    let identity = ada.client().identity().await.expect("the store can be read");
+    let identity = ada
+        .client()
+        .identity()
+        .await
+        .expect("the store can be read");
     assert!(identity.expect("somebody has logged in").tokens.is_some());
 }
 
@@ -1111,9 +1289,16 @@ async fn a_greeting_for_somebody_else_reaches_no_store() {
         let mut wire = script.arrival().await;
         wire.asked().await.read::<Hello>().token
     };
-    let (token, ()) = patiently("the next user to be greeted", async { tokio::join!(new, old) }).await;
+    let (token, ()) = patiently("the next user to be greeted", async {
+        tokio::join!(new, old)
+    })
+    .await;
     assert_eq!(token, tokens("of the next").access);
-    let foreign = script.store.direct().conversation(id).expect("the store can be read");
+    let foreign = script
+        .store
+        .direct()
+        .conversation(id)
+        .expect("the store can be read");
     assert_eq!(foreign, None, "a conversation of the user before");
 }
 
@@ -1124,7 +1309,10 @@ async fn a_client_without_a_login_tries_no_connection() {
     let (transport, mut arrivals) = ScriptedTransport::new();
     let client = Client::builder().options(quick()).start(transport, store);
     let refused = client.request(nobody()).await;
-    assert!(matches!(refused, Err(RequestError::LoggedOut)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(RequestError::LoggedOut)),
+        "{refused:?}"
+    );
     assert_eq!(client.connection(), ConnectionState::LoggedOut);
     assert!(arrivals.try_recv().is_err());
     patiently("the client to stop", client.stop()).await;
@@ -1135,7 +1323,9 @@ async fn a_client_without_a_login_tries_no_connection() {
 async fn dropping_every_handle_ends_the_work() {
     let mut script = Script::start(World::new(), quick());
     let mut wire = script.greeted().await;
-    script.wait_for(|state| *state == ConnectionState::Online).await;
+    script
+        .wait_for(|state| *state == ConnectionState::Online)
+        .await;
     let mut events = script.client.events();
     let Script { client, .. } = script;
     let other = client.clone();
@@ -1143,7 +1333,10 @@ async fn dropping_every_handle_ends_the_work() {
     assert_eq!(other.connection(), ConnectionState::Online);
     drop(other);
     while wire.try_asked().await.is_some() {}
-    patiently("the events to end", async { while events.next().await.is_some() {} }).await;
+    patiently("the events to end", async {
+        while events.next().await.is_some() {}
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -1152,7 +1345,9 @@ async fn garbage_of_every_kind_never_ends_a_client() {
     let id = world.room(2);
     let mut random = 0x9e37_79b9_u64;
     let mut next = move || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (random >> 33) as usize
     };
     let served = Script::start(world, quick()).serve_well().await;
@@ -1160,7 +1355,10 @@ async fn garbage_of_every_kind_never_ends_a_client() {
     let good = {
         let world = served.world.lock();
         let event = event_of(&world, id, row(&world, id, 3));
-        event.encode(Encoding::MsgPack).expect("plain data").to_vec()
+        event
+            .encode(Encoding::MsgPack)
+            .expect("plain data")
+            .to_vec()
     };
     for _ in 0..500 {
         let mut frame = good.clone();
@@ -1174,4 +1372,3 @@ async fn garbage_of_every_kind_never_ends_a_client() {
     served.settled().await;
     assert_sound(served.store.direct());
 }
-

@@ -26,7 +26,10 @@ use support::{
 
 /// The line of a conversation once every message in it is acknowledged or gone.
 async fn delivered(client: &Client, id: ConversationId) {
-    until(client, "the line to be empty", async || line(client, id).await.is_empty()).await;
+    until(client, "the line to be empty", async || {
+        line(client, id).await.is_empty()
+    })
+    .await;
 }
 
 async fn line(client: &Client, id: ConversationId) -> Vec<OutboxRecord> {
@@ -35,7 +38,11 @@ async fn line(client: &Client, id: ConversationId) -> Vec<OutboxRecord> {
 }
 
 async fn progress(client: &Client, id: ConversationId) -> Vec<SendProgress> {
-    line(client, id).await.iter().map(|message| message.progress).collect()
+    line(client, id)
+        .await
+        .iter()
+        .map(|message| message.progress)
+        .collect()
 }
 
 async fn say(client: &Client, id: ConversationId, words: &str) -> ClientMsgId {
@@ -69,7 +76,10 @@ async fn what_is_written_without_a_connection_is_sent_in_order_later() {
     for words in &said {
         ada.say(talk, words).await;
     }
-    assert_eq!(progress(ada.client(), talk).await, [SendProgress::Waiting; 30]);
+    assert_eq!(
+        progress(ada.client(), talk).await,
+        [SendProgress::Waiting; 30]
+    );
     server.resume().await;
     let rows = rows_told(&mut events, talk, seq(31)).await;
     assert_whole(&rows, 1, 31);
@@ -126,10 +136,14 @@ async fn sending_in_many_conversations_at_once_is_never_refused() {
         read.expect("the store can be written");
     }
     for group in &groups {
-        until(ada.client(), "every message to have an answer", async || {
-            let progress = progress(ada.client(), *group).await;
-            !progress.contains(&SendProgress::Waiting)
-        })
+        until(
+            ada.client(),
+            "every message to have an answer",
+            async || {
+                let progress = progress(ada.client(), *group).await;
+                !progress.contains(&SendProgress::Waiting)
+            },
+        )
         .await;
         let failed: Vec<SendProgress> = progress(ada.client(), *group)
             .await
@@ -231,7 +245,10 @@ async fn the_next_message_of_a_line_waits_for_the_answer_to_the_one_before() {
     let mut script = Script::start(world, quick());
     let room = script.world.rooms[&id].conversation.clone();
     let store = script.store.clone();
-    store.direct().put_conversation(&room, 100).expect("the store can be written");
+    store
+        .direct()
+        .put_conversation(&room, 100)
+        .expect("the store can be written");
     for number in 1..=3 {
         say(&script.client, id, &format!("word {number}")).await;
     }
@@ -322,7 +339,10 @@ async fn a_failure_of_the_server_that_may_pass_is_not_the_end_of_a_message() {
     say(&served.client, id, "in the end").await;
     served.has(id, 2).await;
     delivered(&served.client, id).await;
-    assert_eq!(all_words(&kept(served.store.direct(), id)), ["row 1", "in the end"]);
+    assert_eq!(
+        all_words(&kept(served.store.direct(), id)),
+        ["row 1", "in the end"]
+    );
 }
 
 /// A server that refuses what says so, for good.
@@ -358,8 +378,15 @@ async fn what_is_refused_for_good_fails_and_the_next_goes_on() {
         progress(&served.client, id).await == [SendProgress::Failed(ErrorCode::Refused)]
     })
     .await;
-    assert_eq!(all_words(&kept(served.store.direct(), id)), ["row 1", "good words"]);
-    assert_eq!(sends(&served).len(), 2, "what failed is not sent again by itself");
+    assert_eq!(
+        all_words(&kept(served.store.direct(), id)),
+        ["row 1", "good words"]
+    );
+    assert_eq!(
+        sends(&served).len(),
+        2,
+        "what failed is not sent again by itself"
+    );
 }
 
 #[tokio::test]
@@ -375,7 +402,10 @@ async fn what_failed_stays_failed_over_a_new_start() {
     .await;
     let connections = served.connections();
     served.lose();
-    until(&served.client, "a new connection", async || served.connections() > connections).await;
+    until(&served.client, "a new connection", async || {
+        served.connections() > connections
+    })
+    .await;
     served.online().await;
     served.settled().await;
     say(&served.client, id, "after it").await;
@@ -405,19 +435,42 @@ async fn what_failed_can_be_sent_again_or_given_up() {
         progress(&served.client, id).await == [failed; 2]
     })
     .await;
-    assert!(conversation.retry(again).await.expect("the store can be written"));
+    assert!(
+        conversation
+            .retry(again)
+            .await
+            .expect("the store can be written")
+    );
     served.has(id, 2).await;
     until(&served.client, "the one to leave the line", async || {
         progress(&served.client, id).await == [failed]
     })
     .await;
-    assert!(conversation.discard(never).await.expect("the store can be written"));
+    assert!(
+        conversation
+            .discard(never)
+            .await
+            .expect("the store can be written")
+    );
     assert!(line(&served.client, id).await.is_empty());
     for gone in [again, never] {
-        assert!(!conversation.retry(gone).await.expect("the store can be written"));
-        assert!(!conversation.discard(gone).await.expect("the store can be written"));
+        assert!(
+            !conversation
+                .retry(gone)
+                .await
+                .expect("the store can be written")
+        );
+        assert!(
+            !conversation
+                .discard(gone)
+                .await
+                .expect("the store can be written")
+        );
     }
-    assert_eq!(all_words(&kept(served.store.direct(), id)), ["row 1", "again"]);
+    assert_eq!(
+        all_words(&kept(served.store.direct(), id)),
+        ["row 1", "again"]
+    );
 }
 
 #[tokio::test]
@@ -433,8 +486,18 @@ async fn what_still_waits_can_be_neither_retried_nor_discarded() {
     served.has(id, 1).await;
     let message = say(&served.client, id, "on its way").await;
     let conversation = served.client.conversation(id);
-    assert!(!conversation.retry(message).await.expect("the store can be written"));
-    assert!(!conversation.discard(message).await.expect("the store can be written"));
+    assert!(
+        !conversation
+            .retry(message)
+            .await
+            .expect("the store can be written")
+    );
+    assert!(
+        !conversation
+            .discard(message)
+            .await
+            .expect("the store can be written")
+    );
     assert_eq!(progress(&served.client, id).await, [SendProgress::Waiting]);
 }
 
@@ -456,7 +519,10 @@ async fn one_conversation_that_waits_does_not_hold_back_another() {
         say(&served.client, free, &format!("word {number}")).await;
     }
     served.has(free, 11).await;
-    assert_eq!(progress(&served.client, stuck).await, [SendProgress::Waiting]);
+    assert_eq!(
+        progress(&served.client, stuck).await,
+        [SendProgress::Waiting]
+    );
 }
 
 #[tokio::test]
@@ -487,15 +553,16 @@ async fn a_server_that_acknowledges_something_else_is_not_believed() {
     served.has(id, 1).await;
     let mut events = served.client.events();
     let message = say(&served.client, id, "the truth").await;
-    let (conversation, acked) = next_event(&mut events, "an acknowledgement", |event| match event {
-        ClientEvent::Acknowledged {
-            conversation,
-            client_msg_id,
-            ..
-        } => Some((conversation, client_msg_id)),
-        _ => None,
-    })
-    .await;
+    let (conversation, acked) =
+        next_event(&mut events, "an acknowledgement", |event| match event {
+            ClientEvent::Acknowledged {
+                conversation,
+                client_msg_id,
+                ..
+            } => Some((conversation, client_msg_id)),
+            _ => None,
+        })
+        .await;
     assert_eq!((conversation, acked), (id, message));
     assert_eq!(sends(&served).len(), 3);
     delivered(&served.client, id).await;
@@ -530,7 +597,10 @@ async fn a_message_that_the_log_brings_before_its_answer_is_not_shown_twice() {
     };
     served.tell(&Event::Message(event));
     served.has(id, 2).await;
-    assert!(line(&served.client, id).await.is_empty(), "it left the outbox with its row");
+    assert!(
+        line(&served.client, id).await.is_empty(),
+        "it left the outbox with its row"
+    );
     if let Some(Reply::Frame(answer)) = held.lock().take() {
         served.raw(answer);
     }
@@ -539,7 +609,10 @@ async fn a_message_that_the_log_brings_before_its_answer_is_not_shown_twice() {
     })
     .await;
     assert!(line(&served.client, id).await.is_empty());
-    assert_eq!(all_words(&kept(served.store.direct(), id)), ["row 1", "quick log"]);
+    assert_eq!(
+        all_words(&kept(served.store.direct(), id)),
+        ["row 1", "quick log"]
+    );
 }
 
 #[tokio::test]
@@ -551,7 +624,10 @@ async fn what_another_log_had_acknowledged_is_sent_into_the_new_one() {
     // Acknowledged, and the row is never told.
     say(&served.client, id, "do not lose me").await;
     until(&served.client, "the acknowledgement", async || {
-        matches!(progress(&served.client, id).await[..], [SendProgress::Acknowledged(..)])
+        matches!(
+            progress(&served.client, id).await[..],
+            [SendProgress::Acknowledged(..)]
+        )
     })
     .await;
     {
@@ -564,7 +640,10 @@ async fn what_another_log_had_acknowledged_is_sent_into_the_new_one() {
     served.lose();
     served.has(id, 2).await;
     delivered(&served.client, id).await;
-    assert_eq!(all_words(&kept(served.store.direct(), id)), ["row 1", "do not lose me"]);
+    assert_eq!(
+        all_words(&kept(served.store.direct(), id)),
+        ["row 1", "do not lose me"]
+    );
     assert_eq!(served.world.lock().rooms[&id].items.len(), 2);
 }
 
@@ -579,7 +658,10 @@ async fn every_request_carries_the_write_counter_and_it_never_goes_back() {
         served.has(id, number + 1).await;
     }
     let world = served.world.lock();
-    let greeted = world.requests.iter().position(|asked| asked.method == "hello");
+    let greeted = world
+        .requests
+        .iter()
+        .position(|asked| asked.method == "hello");
     let after = &world.requests[greeted.expect("it said hello") + 1..];
     let counters: Vec<u64> = after
         .iter()
@@ -596,19 +678,37 @@ async fn what_cannot_be_sent_is_refused_before_it_is_queued() {
     let served = Script::start(world, quick()).serve_well().await;
     served.has(id, 1).await;
     let conversation = served.client.conversation(id);
-    let long = conversation.send_text("x".repeat(limits::PAYLOAD_MAX)).await;
+    let long = conversation
+        .send_text("x".repeat(limits::PAYLOAD_MAX))
+        .await;
     assert!(matches!(long, Err(SendError::Content(_))), "{long:?}");
     let title = Content::Title(Title {
         title: "x".repeat(limits::TITLE_MAX + 1),
     });
-    assert!(matches!(conversation.send(title).await, Err(SendError::Content(_))));
+    assert!(matches!(
+        conversation.send(title).await,
+        Err(SendError::Content(_))
+    ));
     let nobody = Text::new("hé").mentioning(person("eva").id, 0..2);
-    assert!(matches!(conversation.send(nobody.into()).await, Err(SendError::Content(_))));
+    assert!(matches!(
+        conversation.send(nobody.into()).await,
+        Err(SendError::Content(_))
+    ));
     let nowhere = served.client.conversation(fresh_conversation());
     let unknown = nowhere.send_text("anybody?").await;
-    assert!(matches!(unknown, Err(SendError::UnknownConversation)), "{unknown:?}");
+    assert!(
+        matches!(unknown, Err(SendError::UnknownConversation)),
+        "{unknown:?}"
+    );
     assert!(line(&served.client, id).await.is_empty());
-    assert_eq!(served.store.direct().write_counter().expect("the store can be read"), 0);
+    assert_eq!(
+        served
+            .store
+            .direct()
+            .write_counter()
+            .expect("the store can be read"),
+        0
+    );
 }
 
 #[tokio::test]
@@ -617,7 +717,10 @@ async fn nobody_can_write_before_a_login() {
     let store = support::device::open_store(folder.path()).await;
     let (transport, _arrivals) = ruggine_client_sdk::transport::scripted::ScriptedTransport::new();
     let client = Client::builder().options(quick()).start(transport, store);
-    let refused = client.conversation(fresh_conversation()).send_text("hello?").await;
+    let refused = client
+        .conversation(fresh_conversation())
+        .send_text("hello?")
+        .await;
     assert!(matches!(refused, Err(SendError::LoggedOut)), "{refused:?}");
 }
 
@@ -635,7 +738,11 @@ async fn what_one_user_had_written_is_never_sent_in_the_name_of_the_next() {
     let page = wire.asked_for::<PageRequest>(&mut script.world).await;
     wire.reply(script.world.answer(&page));
     until(&script.client, "the row", async || {
-        let record = script.store.direct().conversation(id).expect("the store can be read");
+        let record = script
+            .store
+            .direct()
+            .conversation(id)
+            .expect("the store can be read");
         record.is_some_and(|record| record.cursor == seq(1))
     })
     .await;

@@ -16,9 +16,7 @@ use ruggine_core::codec::Encoding;
 use ruggine_core::content::{Content, Text, Title};
 use ruggine_core::event::{HeadMark, ResyncEvent};
 use ruggine_core::{ConversationId, Event, Seq, UserId};
-use ruggine_server::testing::{
-    Person, TestServer, eventually, patiently, text_message,
-};
+use ruggine_server::testing::{Person, TestServer, eventually, patiently, text_message};
 use support::device::Device;
 use support::script::{Script, World, result};
 use support::{
@@ -35,7 +33,9 @@ async fn write_many(
     id: ConversationId,
     count: usize,
 ) -> Vec<String> {
-    let said: Vec<String> = (1..=count).map(|number| format!("thought {number}")).collect();
+    let said: Vec<String> = (1..=count)
+        .map(|number| format!("thought {number}"))
+        .collect();
     let mut socket = server.socket(writer, Encoding::MsgPack).await;
     for burst in said.chunks(AT_ONCE) {
         let mut pending = Vec::new();
@@ -85,7 +85,11 @@ async fn read_position(device: &Device, id: ConversationId, user: UserId) -> Seq
         conversation: id,
         after: None,
     };
-    let answer = device.client().request(request).await.expect("a member may ask");
+    let answer = device
+        .client()
+        .request(request)
+        .await
+        .expect("a member may ask");
     let member = answer.members.iter().find(|member| member.user.id == user);
     member.expect("they are a member").read
 }
@@ -140,7 +144,11 @@ async fn three_people_in_a_group_have_the_same_log() {
     assert_whole(&log, 1, 46);
     for device in everybody {
         assert_eq!(device.log(group).await, log);
-        let members = device.at(group).members().await.expect("the store can be read");
+        let members = device
+            .at(group)
+            .members()
+            .await
+            .expect("the store can be read");
         assert_eq!(members.len(), 3);
     }
 }
@@ -178,7 +186,12 @@ async fn a_new_device_reads_the_recent_rows_and_looks_back_to_the_beginning() {
     assert_whole(&laptop.log(group).await, 232, 251);
 
     let mut looks = 0;
-    while laptop.at(group).load_older().await.expect("a page can be read") {
+    while laptop
+        .at(group)
+        .load_older()
+        .await
+        .expect("a page can be read")
+    {
         looks += 1;
         assert!(looks < 10, "looking back does not come to an end");
     }
@@ -201,7 +214,13 @@ async fn rows_looked_back_at_are_not_told_as_new() {
     options.recent = 5;
     let (laptop, mut events) = Device::log_in(&server, "bob", options).await;
     laptop.has(group, 31).await;
-    assert!(laptop.at(group).load_older().await.expect("a page can be read"));
+    assert!(
+        laptop
+            .at(group)
+            .load_older()
+            .await
+            .expect("a page can be read")
+    );
     write_many(&server, &ada, group, 1).await;
     let told = rows_told(&mut events, group, seq(32)).await;
     assert_whole(&told, 27, 32);
@@ -267,18 +286,30 @@ async fn who_joins_later_sees_a_hole_and_not_the_past() {
         ada.say(group, &format!("before {number}")).await;
     }
     ada.has(group, 4).await;
-    ada.at(group).add(vec![eva.user()]).await.expect("an owner may add");
+    ada.at(group)
+        .add(vec![eva.user()])
+        .await
+        .expect("an owner may add");
     ada.has(group, 5).await;
     ada.say(group, "after").await;
     eva.has(group, 6).await;
-    while eva.at(group).load_older().await.expect("a page can be read") {}
+    while eva
+        .at(group)
+        .load_older()
+        .await
+        .expect("a page can be read")
+    {}
     let log = eva.log(group).await;
     assert_whole(&log, 5, 6);
     assert_eq!(all_words(&log), ["after"]);
     assert_eq!(eva.record(group).await.floor, Seq::ZERO);
     assert_eq!(eva.record(group).await.unread, 1);
     until(ada.client(), "the new member to be known", async || {
-        let members = ada.at(group).members().await.expect("the store can be read");
+        let members = ada
+            .at(group)
+            .members()
+            .await
+            .expect("the store can be read");
         members.len() == 3
     })
     .await;
@@ -308,9 +339,18 @@ async fn who_is_removed_hears_no_more_until_they_are_added_again() {
     bob.has(talk, 2).await;
     let record = bob.record(group).await;
     assert_eq!((record.cursor, record.head), (seq(2), seq(2)));
-    assert_eq!(bob.at(group).members().await.expect("the store can be read"), []);
+    assert_eq!(
+        bob.at(group)
+            .members()
+            .await
+            .expect("the store can be read"),
+        []
+    );
 
-    ada.at(group).add(vec![bob.user()]).await.expect("an owner may add");
+    ada.at(group)
+        .add(vec![bob.user()])
+        .await
+        .expect("an owner may add");
     ada.has(group, 4).await;
     ada.say(group, "welcome back").await;
     bob.has(group, 5).await;
@@ -332,10 +372,16 @@ async fn who_was_removed_and_added_while_away_finds_the_hole_too() {
     let group = ada.group(&[&bob]).await;
     bob.has(group, 1).await;
     bob.close().await;
-    ada.at(group).remove(bob.user()).await.expect("an owner may remove");
+    ada.at(group)
+        .remove(bob.user())
+        .await
+        .expect("an owner may remove");
     ada.say(group, "not for bob").await;
     ada.has(group, 3).await;
-    ada.at(group).add(vec![bob.user()]).await.expect("an owner may add");
+    ada.at(group)
+        .add(vec![bob.user()])
+        .await
+        .expect("an owner may add");
     ada.has(group, 4).await;
     ada.say(group, "welcome back").await;
     ada.has(group, 5).await;
@@ -358,7 +404,11 @@ async fn who_leaves_is_no_member_for_anybody() {
     })
     .await;
     until(ada.client(), "the leaving to be known", async || {
-        let members = ada.at(group).members().await.expect("the store can be read");
+        let members = ada
+            .at(group)
+            .members()
+            .await
+            .expect("the store can be read");
         members.len() == 1
     })
     .await;
@@ -379,9 +429,16 @@ async fn a_role_that_changes_is_known_to_its_bearer_and_to_others() {
     })
     .await;
     until(ada.client(), "the role", async || {
-        let members = ada.at(group).members().await.expect("the store can be read");
+        let members = ada
+            .at(group)
+            .members()
+            .await
+            .expect("the store can be read");
         let is_bob = |member: &&MemberRecord| member.user.id == bob.user();
-        members.iter().find(is_bob).is_some_and(|member| member.role == Role::Admin)
+        members
+            .iter()
+            .find(is_bob)
+            .is_some_and(|member| member.role == Role::Admin)
     })
     .await;
 }
@@ -406,7 +463,10 @@ async fn the_last_title_is_in_force_for_everybody() {
         let title = Content::Title(Title {
             title: title.to_owned(),
         });
-        ada.at(group).send(title).await.expect("the title is queued");
+        ada.at(group)
+            .send(title)
+            .await
+            .expect("the title is queued");
     }
     ada.has(group, 4).await;
     bob.open().await;
@@ -431,7 +491,11 @@ async fn unread_messages_and_those_that_name_the_user_are_counted() {
     let bob = Device::register(&server, "bob").await;
     let group = ada.group(&[&bob]).await;
     bob.has(group, 1).await;
-    assert_eq!(bob.record(group).await.unread, 0, "a notice is nothing to be read");
+    assert_eq!(
+        bob.record(group).await.unread,
+        0,
+        "a notice is nothing to be read"
+    );
     ada.say(group, "one").await;
     let to_bob = Text::new("@bob two").mentioning(bob.user(), 0..4);
     ada.at(group).send(to_bob.into()).await.expect("queued");
@@ -440,7 +504,10 @@ async fn unread_messages_and_those_that_name_the_user_are_counted() {
     bob.has(group, 4).await;
     let record = bob.record(group).await;
     assert_eq!((record.unread, record.mentions), (3, 1));
-    bob.at(group).mark_read(seq(3)).await.expect("the store can be written");
+    bob.at(group)
+        .mark_read(seq(3))
+        .await
+        .expect("the store can be written");
     let record = bob.record(group).await;
     assert_eq!((record.unread, record.mentions), (1, 0));
     ada.has(group, 4).await;
@@ -461,10 +528,24 @@ async fn what_one_device_reads_is_read_on_the_other() {
         device.has(talk, 6).await;
         assert_eq!(device.record(talk).await.unread, 5);
     }
-    phone.at(talk).mark_read(seq(4)).await.expect("the store can be written");
-    until(laptop.client(), "the position", async || laptop.record(talk).await.unread == 2).await;
-    laptop.at(talk).mark_read(seq(6)).await.expect("the store can be written");
-    until(phone.client(), "the position", async || phone.record(talk).await.unread == 0).await;
+    phone
+        .at(talk)
+        .mark_read(seq(4))
+        .await
+        .expect("the store can be written");
+    until(laptop.client(), "the position", async || {
+        laptop.record(talk).await.unread == 2
+    })
+    .await;
+    laptop
+        .at(talk)
+        .mark_read(seq(6))
+        .await
+        .expect("the store can be written");
+    until(phone.client(), "the position", async || {
+        phone.record(talk).await.unread == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -479,22 +560,32 @@ async fn what_one_device_reads_is_read_on_the_other_that_was_away() {
         device.has(talk, 2).await;
     }
     laptop.close().await;
-    phone.at(talk).mark_read(seq(2)).await.expect("the store can be written");
+    phone
+        .at(talk)
+        .mark_read(seq(2))
+        .await
+        .expect("the store can be written");
     eventually("the server to know", async || {
         read_position(&ada, talk, phone.user()).await == seq(2)
     })
     .await;
     let mut events = laptop.open().await;
-    next_event(&mut events, "the conversation to be told as changed", |event| {
-        matches!(event, ClientEvent::Conversation(id) if id == talk).then_some(())
-    })
+    next_event(
+        &mut events,
+        "the conversation to be told as changed",
+        |event| matches!(event, ClientEvent::Conversation(id) if id == talk).then_some(()),
+    )
     .await;
     assert_eq!(laptop.record(talk).await.unread, 0);
 
     laptop.close().await;
     ada.say(talk, "new to the laptop").await;
     phone.has(talk, 3).await;
-    phone.at(talk).mark_read(seq(3)).await.expect("the store can be written");
+    phone
+        .at(talk)
+        .mark_read(seq(3))
+        .await
+        .expect("the store can be written");
     eventually("the server to know", async || {
         read_position(&ada, talk, phone.user()).await == seq(3)
     })
@@ -513,7 +604,10 @@ async fn what_was_read_without_a_connection_is_told_later() {
     ada.say(talk, "a word").await;
     bob.has(talk, 2).await;
     server.stop().await;
-    bob.at(talk).mark_read(seq(2)).await.expect("the store can be written");
+    bob.at(talk)
+        .mark_read(seq(2))
+        .await
+        .expect("the store can be written");
     bob.close().await;
     server.resume().await;
     bob.open().await;
@@ -532,7 +626,11 @@ async fn a_message_goes_from_sent_to_delivered_to_read() {
     let talk = ada.direct(&bob).await;
     bob.has(talk, 1).await;
     bob.close().await;
-    let mut timeline = ada.client().timeline(talk).await.expect("the store can be read");
+    let mut timeline = ada
+        .client()
+        .timeline(talk)
+        .await
+        .expect("the store can be read");
     ada.say(talk, "a word").await;
     shows(&mut timeline, "the message as sent", |items| {
         states(items) == [SendState::Sent]
@@ -544,7 +642,10 @@ async fn a_message_goes_from_sent_to_delivered_to_read() {
     })
     .await;
     bob.has(talk, 2).await;
-    bob.at(talk).mark_read(seq(2)).await.expect("the store can be written");
+    bob.at(talk)
+        .mark_read(seq(2))
+        .await
+        .expect("the store can be written");
     shows(&mut timeline, "the message as read", |items| {
         states(items) == [SendState::Read]
     })
@@ -558,12 +659,19 @@ async fn in_a_group_a_message_is_read_when_the_last_has_read_it() {
     let bob = Device::register(&server, "bob").await;
     let eva = Device::register(&server, "eva").await;
     let group = ada.group(&[&bob, &eva]).await;
-    let mut timeline = ada.client().timeline(group).await.expect("the store can be read");
+    let mut timeline = ada
+        .client()
+        .timeline(group)
+        .await
+        .expect("the store can be read");
     ada.say(group, "a word").await;
     for device in [&bob, &eva] {
         device.has(group, 2).await;
     }
-    bob.at(group).mark_read(seq(2)).await.expect("the store can be written");
+    bob.at(group)
+        .mark_read(seq(2))
+        .await
+        .expect("the store can be written");
     eventually("the server to know", async || {
         read_position(&ada, group, bob.user()).await == seq(2)
     })
@@ -572,7 +680,10 @@ async fn in_a_group_a_message_is_read_when_the_last_has_read_it() {
         states(items) == [SendState::Delivered]
     })
     .await;
-    eva.at(group).mark_read(seq(2)).await.expect("the store can be written");
+    eva.at(group)
+        .mark_read(seq(2))
+        .await
+        .expect("the store can be written");
     shows(&mut timeline, "the message as read", |items| {
         states(items) == [SendState::Read]
     })
@@ -589,13 +700,20 @@ async fn what_was_read_while_its_writer_was_away_is_shown_as_read() {
     ada.has(talk, 2).await;
     bob.has(talk, 2).await;
     ada.close().await;
-    bob.at(talk).mark_read(seq(2)).await.expect("the store can be written");
+    bob.at(talk)
+        .mark_read(seq(2))
+        .await
+        .expect("the store can be written");
     eventually("the server to know", async || {
         read_position(&bob, talk, bob.user()).await == seq(2)
     })
     .await;
     ada.open().await;
-    let mut timeline = ada.client().timeline(talk).await.expect("the store can be read");
+    let mut timeline = ada
+        .client()
+        .timeline(talk)
+        .await
+        .expect("the store can be read");
     shows(&mut timeline, "the message as read", |items| {
         states(items) == [SendState::Read]
     })
@@ -641,7 +759,9 @@ async fn coming_and_going_is_told_to_acquaintances() {
     let presence = |wanted: bool| {
         let ada = ada.user();
         move |event| match event {
-            ClientEvent::Presence(presence) if presence.user == ada && presence.online == wanted => {
+            ClientEvent::Presence(presence)
+                if presence.user == ada && presence.online == wanted =>
+            {
                 Some(())
             }
             _ => None,
@@ -669,9 +789,17 @@ async fn two_devices_of_one_user_have_the_same_log_and_count_none_of_it() {
     for device in [&phone, &laptop] {
         device.has(talk, 21).await;
         assert_eq!(device.record(talk).await.unread, 0);
-        let waiting = device.at(talk).outbox().await.expect("the store can be read");
+        let waiting = device
+            .at(talk)
+            .outbox()
+            .await
+            .expect("the store can be read");
         assert_eq!(waiting, []);
-        let timeline = device.client().timeline(talk).await.expect("the store can be read");
+        let timeline = device
+            .client()
+            .timeline(talk)
+            .await
+            .expect("the store can be read");
         assert!(timeline.items().iter().all(|item| item.is_own));
     }
     assert_eq!(phone.log(talk).await, laptop.log(talk).await);
@@ -813,7 +941,11 @@ async fn heads_that_do_not_fit_into_the_greeting_are_asked_for() {
     script.world.rooms.insert(second, room);
     let known = until(&script.client, "both conversations", async || {
         let at = |id| {
-            let record = script.store.direct().conversation(id).expect("the store can be read");
+            let record = script
+                .store
+                .direct()
+                .conversation(id)
+                .expect("the store can be read");
             record.map(|record| record.cursor)
         };
         at(first) == Some(seq(2)) && at(second) == Some(seq(4))
@@ -839,7 +971,10 @@ async fn rows_stored_while_the_connection_ends_are_told() {
     let mut events = script.client.events();
     script.store.hold("apply");
     let served = script.serve_well().await;
-    eventually("a page to be on its way into the store", async || served.store.is_holding()).await;
+    eventually("a page to be on its way into the store", async || {
+        served.store.is_holding()
+    })
+    .await;
     served.lose();
     next_event(&mut events, "the connection to be lost", |event| {
         matches!(event, ClientEvent::Connection(ConnectionState::Waiting(_))).then_some(())
@@ -897,7 +1032,10 @@ async fn entries_of_a_newer_server_are_crossed() {
     served.tell(&Event::Resync(ResyncEvent { heads: marks }));
     served.has(id, 3).await;
     let rows = kept(served.store.direct(), id);
-    assert_eq!(rows.iter().filter_map(words).collect::<Vec<_>>(), ["row 1", "after it"]);
+    assert_eq!(
+        rows.iter().filter_map(words).collect::<Vec<_>>(),
+        ["row 1", "after it"]
+    );
 }
 
 #[tokio::test]
@@ -915,13 +1053,21 @@ async fn receipts_are_told_together_and_not_more_often_than_allowed() {
     }
     eventually("the last position to be told", async || {
         let world = served.world.lock();
-        let told = world.requests.iter().filter(|asked| asked.is::<ruggine_core::api::position::Delivered>());
-        told.last().is_some_and(|asked| asked.read::<ruggine_core::api::position::Delivered>().seq == seq(60))
+        let told = world
+            .requests
+            .iter()
+            .filter(|asked| asked.is::<ruggine_core::api::position::Delivered>());
+        told.last().is_some_and(|asked| {
+            asked.read::<ruggine_core::api::position::Delivered>().seq == seq(60)
+        })
     })
     .await;
     let allowed = 2 + began.elapsed().as_millis() / 400;
     let told = served.asked_for::<ruggine_core::api::position::Delivered>() as u128;
-    assert!(told <= allowed, "{told} reports where {allowed} were allowed");
+    assert!(
+        told <= allowed,
+        "{told} reports where {allowed} were allowed"
+    );
 }
 
 #[tokio::test]

@@ -47,9 +47,8 @@ pub fn hash(password: &str) -> Result<String, HashError> {
 #[must_use]
 pub fn verify(password: &str, stored: &str) -> bool {
     let affordable = |hash: &PasswordHash| {
-        Params::try_from(hash).is_ok_and(|params| {
-            params.m_cost() <= 8 * MEMORY_KIB && params.t_cost() <= 8 * PASSES
-        })
+        Params::try_from(hash)
+            .is_ok_and(|params| params.m_cost() <= 8 * MEMORY_KIB && params.t_cost() <= 8 * PASSES)
     };
     match PasswordHash::new(stored) {
         Ok(hash) if affordable(&hash) => argon2id()
@@ -91,7 +90,11 @@ mod tests {
     fn a_stored_text_that_is_no_hash_verifies_nothing() {
         for bad in [
             "$argon2id$v=19$m=4194304,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY",
-            "", "plain", "$argon2id$v=19$m=19456,t=2,p=1$", "$1$abc$def"] {
+            "",
+            "plain",
+            "$argon2id$v=19$m=19456,t=2,p=1$",
+            "$1$abc$def",
+        ] {
             assert!(!verify("plain", bad), "{bad}");
         }
     }

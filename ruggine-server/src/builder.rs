@@ -17,9 +17,7 @@ use crate::bus::{Bus, DynBus, LocalBus};
 use crate::config::EngineConfig;
 use crate::engine::{Engine, EngineParts, StartError};
 use crate::hooks::{DynHooks, Hooks};
-use crate::http::{
-    Edge, EdgeConfig, Lifecycle, Listener, TlsConfig, api_router, websocket_router,
-};
+use crate::http::{Edge, EdgeConfig, Lifecycle, Listener, TlsConfig, api_router, websocket_router};
 use crate::key_source::{DynKeySource, KeySource};
 use crate::metrics::{Metrics, NoMetrics};
 use crate::store::{OpenStoreError, Store};
@@ -248,7 +246,11 @@ impl ServerBuilder {
         let mut websocket_addresses = Vec::new();
         let groups = [
             (api, api_router(edge.clone()), &mut addresses),
-            (websocket, websocket_router(edge.clone()), &mut websocket_addresses),
+            (
+                websocket,
+                websocket_router(edge.clone()),
+                &mut websocket_addresses,
+            ),
         ];
         for (sockets, router, bound) in groups {
             for socket in sockets {

@@ -118,7 +118,9 @@ impl KeyFile {
 
     fn load(&self) -> Result<MasterKey, KeySourceError> {
         match read_private(&self.path) {
-            Err(KeySourceError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(KeySourceError::File { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
                 self.create()
             }
             Err(error) => Err(error),

@@ -36,9 +36,9 @@
 mod seam;
 
 pub mod auth;
-pub mod bus;
 #[cfg(feature = "http")]
 mod builder;
+pub mod bus;
 pub mod config;
 #[cfg(feature = "http")]
 mod edge;

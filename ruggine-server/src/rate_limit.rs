@@ -16,9 +16,7 @@ use crate::config::Limits;
 
 /// A rate per key.
 #[derive(Debug)]
-pub(crate) struct Rate<K: Hash + Eq + Clone>(
-    RateLimiter<K, DashMapStateStore<K>, DefaultClock>,
-);
+pub(crate) struct Rate<K: Hash + Eq + Clone>(RateLimiter<K, DashMapStateStore<K>, DefaultClock>);
 
 /// How long to wait before trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,17 +119,15 @@ impl LoginFailures {
         }
     }
 
-    pub(crate) fn check(&self, username: &str, now: Timestamp) -> Result<(), RetryAfter> {
-        match self.accounts.lock().get(username) {
-            Some(failures) if failures.blocked_until > now => {
-                Err(RetryAfter(failures.blocked_until.since(now)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub(crate) fn failed(&self, username: &str, now: Timestamp) {
+    /// Counts an attempt as failed before it is made, so that guesses made at
+    /// once count like those made in turn. A success takes it back.
+    pub(crate) fn attempt(&self, username: &str, now: Timestamp) -> Result<(), RetryAfter> {
         let mut accounts = self.accounts.lock();
+        if let Some(failures) = accounts.get(username)
+            && failures.blocked_until > now
+        {
+            return Err(RetryAfter(failures.blocked_until.since(now)));
+        }
         if accounts.len() >= Self::ACCOUNTS {
             accounts.retain(|_, failures| failures.blocked_until > now);
         }
@@ -148,6 +144,17 @@ impl LoginFailures {
         if let Some(over) = failures.count.checked_sub(self.allowed) {
             let wait = Self::WINDOW.saturating_mul(1 << over.min(16));
             failures.blocked_until = now.after(wait.min(Self::LONGEST));
+        }
+        Ok(())
+    }
+
+    /// An attempt was not made after all, for want of room.
+    pub(crate) fn withdrawn(&self, username: &str, now: Timestamp) {
+        if let Some(failures) = self.accounts.lock().get_mut(username) {
+            failures.count = failures.count.saturating_sub(1);
+            if failures.count < self.allowed {
+                failures.blocked_until = now;
+            }
         }
     }
 
@@ -171,22 +178,24 @@ mod tests {
         let failures = LoginFailures::new(5);
         let mut now = Timestamp::from_millis(1_000_000);
         for _ in 0..4 {
-            failures.failed("ada", now);
-            assert_eq!(failures.check("ada", now), Ok(()));
+            assert_eq!(failures.attempt("ada", now), Ok(()));
         }
         let mut waits = Vec::new();
         for _ in 0..4 {
-            failures.failed("ada", now);
-            let RetryAfter(wait) = failures.check("ada", now).unwrap_err();
+            assert_eq!(failures.attempt("ada", now), Ok(()));
+            let RetryAfter(wait) = failures.attempt("ada", now).unwrap_err();
             waits.push(wait.as_secs());
             now = now.after(wait);
-            assert_eq!(failures.check("ada", now), Ok(()));
         }
         assert_eq!(waits, [60, 120, 240, 480]);
-        assert_eq!(failures.check("bob", now), Ok(()));
+        assert_eq!(failures.attempt("bob", now), Ok(()));
         failures.succeeded("ada");
-        failures.failed("ada", now);
-        assert_eq!(failures.check("ada", now), Ok(()));
+        for _ in 0..5 {
+            assert_eq!(failures.attempt("ada", now), Ok(()));
+        }
+        assert!(failures.attempt("ada", now).is_err());
+        failures.withdrawn("ada", now);
+        assert_eq!(failures.attempt("ada", now), Ok(()));
     }
 
     #[test]

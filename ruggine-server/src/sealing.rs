@@ -37,16 +37,22 @@ pub struct Sealed {
 #[non_exhaustive]
 pub enum KeyCheckError {
     /// Records were sealed under a key that the ring does not hold.
-    #[error("the database holds records sealed under the key {0}, which was not given: add it to ENCRYPTION_LEGACY_KEYS")]
+    #[error(
+        "the database holds records sealed under the key {0}, which was not given: add it to ENCRYPTION_LEGACY_KEYS"
+    )]
     MissingKey(String),
     /// A key has the right id and does not open its check record.
     #[error("the key {0} does not open its check record ({1}): the record or the key was changed")]
     WrongKey(String, OpenError),
     /// The database holds plain records and encryption is on.
-    #[error("the database holds unsealed records and encryption is on: start with a new database, or with ENABLE_ENCRYPTION=false")]
+    #[error(
+        "the database holds unsealed records and encryption is on: start with a new database, or with ENABLE_ENCRYPTION=false"
+    )]
     HoldsUnsealed,
     /// The database holds sealed records and encryption is off.
-    #[error("the database holds sealed records and encryption is off: remove ENABLE_ENCRYPTION=false and give the master key")]
+    #[error(
+        "the database holds sealed records and encryption is off: remove ENABLE_ENCRYPTION=false and give the master key"
+    )]
     HoldsSealed,
     /// The check record could not be made.
     #[error(transparent)]
@@ -106,7 +112,10 @@ impl Sealer {
     ///
     /// # Errors
     /// When the operating system has no randomness.
-    #[expect(clippy::too_many_arguments, reason = "these are the columns that it is bound to")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "these are the columns that it is bound to"
+    )]
     pub fn seal_row(
         &self,
         conversation: ConversationId,
@@ -146,7 +155,11 @@ impl Sealer {
         self.open(&context, &row.body)
             .map(Blob::from)
             .inspect_err(|reason| {
-                self.report(&format_args!("{}/{}", row.conversation, row.seq), &row.body, *reason);
+                self.report(
+                    &format_args!("{}/{}", row.conversation, row.seq),
+                    &row.body,
+                    *reason,
+                );
             })
     }
 
@@ -160,7 +173,10 @@ impl Sealer {
         created_at: Timestamp,
         display_name: &DisplayName,
     ) -> Result<Sealed, SealError> {
-        self.seal(&profile_context(user, created_at), display_name.as_str().as_bytes())
+        self.seal(
+            &profile_context(user, created_at),
+            display_name.as_str().as_bytes(),
+        )
     }
 
     /// A user as others see them. Where the profile does not open, the
@@ -171,7 +187,11 @@ impl Sealer {
         let display_name = self
             .open(&context, &record.profile)
             .inspect_err(|reason| {
-                self.report(&format_args!("user {}", record.id), &record.profile, *reason);
+                self.report(
+                    &format_args!("user {}", record.id),
+                    &record.profile,
+                    *reason,
+                );
             })
             .ok()
             .and_then(|bytes| String::from_utf8(bytes).ok())

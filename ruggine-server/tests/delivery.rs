@@ -283,34 +283,36 @@ async fn narrow_socket(server: &TestServer, person: &Person) -> SocketClient {
 /// How often it was told to.
 async fn follow_up_to(
     socket: &mut SocketClient,
-    conversation: ConversationId,
-    cursor: &mut Seq,
-    last: Seq,
+    cursors: &mut BTreeMap<ConversationId, Seq>,
+    ends: &BTreeMap<ConversationId, Seq>,
 ) -> usize {
     let mut resyncs = 0;
-    while *cursor < last {
+    while cursors != ends {
         match socket.next_event().await {
             Event::Message(message) => {
                 let (_, number) = message.item.span().expect("an event brings a row");
+                let cursor = cursors.entry(message.conversation).or_default();
                 assert_eq!(number, cursor.next(), "an event is the next row");
                 *cursor = number;
             }
             Event::Resync(resync) => {
                 resyncs += 1;
-                let mark = resync
-                    .heads
-                    .iter()
-                    .find(|mark| mark.conversation == conversation);
-                let head = mark.expect("it is this conversation's").head;
-                assert!(head > *cursor && head <= last, "{head}");
-                while *cursor < head {
-                    let page = socket
-                        .call(page_after(conversation, *cursor))
-                        .await
-                        .expect("a member may read");
-                    assert_eq!(page.from, cursor.next());
-                    // What the page brings beyond the mark comes as events too.
-                    *cursor = page.to.min(head);
+                for mark in resync.heads {
+                    let cursor = cursors.entry(mark.conversation).or_default();
+                    let end = ends[&mark.conversation];
+                    assert!(
+                        mark.head > *cursor && mark.head <= end,
+                        "{mark:?} after {cursor}"
+                    );
+                    while *cursor < mark.head {
+                        let page = socket
+                            .call(page_after(mark.conversation, *cursor))
+                            .await
+                            .expect("a member may read");
+                        assert_eq!(page.from, cursor.next());
+                        // What the page brings beyond the mark comes as events too.
+                        *cursor = page.to.min(mark.head);
+                    }
                 }
             }
             _ => {}
@@ -338,8 +340,7 @@ async fn send_many(
 }
 
 #[tokio::test]
-async fn who_reads_too_slowly_is_told_where_the_log_stands_and_a_page_closes_the_gap() {
-    const COUNT: u64 = 400;
+async fn who_reads_too_slowly_is_told_where_each_log_stands_and_pages_close_the_gaps() {
     let lagged = Arc::new(Lagged::default());
     let server = TestServer::options()
         .metrics(lagged.clone())
@@ -348,16 +349,20 @@ async fn who_reads_too_slowly_is_told_where_the_log_stands_and_a_page_closes_the
         .await;
     let ada = server.register("ada").await;
     let bob = server.register("bob").await;
-    let group = server.group(&ada, &[&bob]).await;
+    let busy = server.group(&ada, &[&bob]).await;
+    let quiet = server.group(&ada, &[&bob]).await;
     let mut slow = narrow_socket(&server, &bob).await;
-    let mut cursor = seq(1);
-    let last = seq(1 + COUNT);
-    send_many(&server, &ada, group, 400, 30 * 1024).await;
+    let mut cursors = BTreeMap::from([(busy, seq(1)), (quiet, seq(1))]);
+    let ends = BTreeMap::from([(busy, seq(1 + 400)), (quiet, seq(1 + 200))]);
+    // The quiet one falls silent long before the queue overflows for the last time.
+    send_many(&server, &ada, busy, 100, 30 * 1024).await;
+    send_many(&server, &ada, quiet, 200, 10).await;
+    send_many(&server, &ada, busy, 300, 30 * 1024).await;
     assert!(lagged.0.load(Ordering::Relaxed) > 0, "the queue overflowed");
-    let resyncs = follow_up_to(&mut slow, group, &mut cursor, last).await;
+    let resyncs = follow_up_to(&mut slow, &mut cursors, &ends).await;
     assert!(resyncs > 0);
-    send_many(&server, &ada, group, 1, 10).await;
-    expect_rows(&mut slow, group, 2 + COUNT..=2 + COUNT).await;
+    send_many(&server, &ada, busy, 1, 10).await;
+    expect_rows(&mut slow, busy, 402..=402).await;
 }
 
 #[tokio::test]
@@ -378,8 +383,9 @@ async fn a_queue_is_bounded_by_the_number_of_events_too() {
         send_many(&server, &ada, group, 10, 30 * 1024).await;
         sent += 10;
     }
-    let mut cursor = seq(1);
-    let resyncs = follow_up_to(&mut slow, group, &mut cursor, seq(1 + sent)).await;
+    let mut cursors = BTreeMap::from([(group, seq(1))]);
+    let ends = BTreeMap::from([(group, seq(1 + sent))]);
+    let resyncs = follow_up_to(&mut slow, &mut cursors, &ends).await;
     assert!(resyncs > 0);
 }
 

@@ -13,7 +13,9 @@ use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use ruggine_core::api::account::{LogIn, LookUp};
-use ruggine_core::api::conversation::{self, Conversation, ConversationKind, Create, ProtectionMode};
+use ruggine_core::api::conversation::{
+    self, Conversation, ConversationKind, Create, ProtectionMode,
+};
 use ruggine_core::api::member::{self, Add};
 use ruggine_core::api::message::{Item, Page, PageRequest, PageStart, Send};
 use ruggine_core::api::position::Read;
@@ -114,7 +116,10 @@ async fn exhaust<T, F: Future<Output = Result<T, ApiError>>>(
             Err(error) => {
                 let earned = began.elapsed().div_duration_f64(period).ceil() as u32;
                 assert!(accepted >= burst, "only {accepted} of {burst}: {error}");
-                assert!(accepted <= burst + earned, "{accepted} of {burst} and {earned}");
+                assert!(
+                    accepted <= burst + earned,
+                    "{accepted} of {burst} and {earned}"
+                );
                 return (accepted, error);
             }
         }
@@ -136,10 +141,18 @@ async fn a_device_sends_its_burst_and_then_at_its_rate() {
     let http = server.http_of(&ada);
     let (sent, refused) = exhaust(3, second, || http.call(text_message(group, "again"))).await;
     let wait = wait_of(&refused, ErrorCode::RateLimited, second);
-    assert_eq!(head(&http, group).await, u64::from(1 + sent), "a refused message is not stored");
+    assert_eq!(
+        head(&http, group).await,
+        u64::from(1 + sent),
+        "a refused message is not stored"
+    );
 
     // A rate is a device's and concerns messages alone.
-    server.http_of(&phone).call(text_message(group, "from the phone")).await.unwrap();
+    server
+        .http_of(&phone)
+        .call(text_message(group, "from the phone"))
+        .await
+        .unwrap();
     http.call(look_up("ada")).await.unwrap();
     let mut socket = server.socket(&ada, Encoding::MsgPack).await;
     let over_socket = socket.call(text_message(group, "by another way")).await;
@@ -149,17 +162,28 @@ async fn a_device_sends_its_burst_and_then_at_its_rate() {
 
     tokio::time::sleep(wait).await;
     let (_, refused) = exhaust(1, second, || http.call(text_message(group, "later"))).await;
-    let bytes = Encoding::Json.encode(&text_message(group, "once more")).unwrap();
+    let bytes = Encoding::Json
+        .encode(&text_message(group, "once more"))
+        .unwrap();
     tokio::time::sleep(wait_of(&refused, ErrorCode::RateLimited, second)).await;
     let (mut answer, mut limited_answer) = (http.post("/v1/message.send", &bytes).await, None);
-    assert_eq!(answer.status, 200, "who waits as long as told is not refused again");
+    assert_eq!(
+        answer.status, 200,
+        "who waits as long as told is not refused again"
+    );
     while limited_answer.is_none() {
-        let bytes = Encoding::Json.encode(&text_message(group, "too soon")).unwrap();
+        let bytes = Encoding::Json
+            .encode(&text_message(group, "too soon"))
+            .unwrap();
         answer = http.post("/v1/message.send", &bytes).await;
         limited_answer = (answer.status != 200).then_some(());
     }
     assert_eq!(answer.status, 429);
-    assert_eq!(answer.header("retry-after"), Some("1"), "whole seconds, rounded up");
+    assert_eq!(
+        answer.header("retry-after"),
+        Some("1"),
+        "whole seconds, rounded up"
+    );
 }
 
 #[tokio::test]
@@ -185,7 +209,9 @@ async fn a_repeated_message_counts_and_is_still_acknowledged_in_the_end() {
 #[tokio::test]
 async fn typing_is_reported_twice_at_once_and_then_once_an_interval() {
     let interval = Duration::from_secs(1);
-    let server = limited(|limits| limits.typing_interval = interval).start().await;
+    let server = limited(|limits| limits.typing_interval = interval)
+        .start()
+        .await;
     let ada = server.register("ada").await;
     let phone = server.another_device(&ada).await;
     let (one, other) = (server.group(&ada, &[]).await, server.group(&ada, &[]).await);
@@ -207,7 +233,9 @@ async fn typing_is_reported_twice_at_once_and_then_once_an_interval() {
 async fn a_device_asks_its_burst_and_then_at_its_rate() {
     let second = Duration::from_secs(1);
     // The burst is four seconds' worth.
-    let server = limited(|limits| limits.requests_per_second = 1).start().await;
+    let server = limited(|limits| limits.requests_per_second = 1)
+        .start()
+        .await;
     let ada = server.register("ada").await;
     let phone = server.another_device(&ada).await;
     let http = server.http_of(&ada);
@@ -250,15 +278,29 @@ async fn the_wait_after_failed_logins_doubles_up_to_an_hour() {
             assert_eq!(failed.code, ErrorCode::InvalidCredentials, "{username}");
             // In any case of the letters, and with the right password too.
             let upper = username.to_ascii_uppercase();
-            for login in [wrong_login(&upper), LogIn { username: username.to_owned(), ..ada.new_login() }] {
+            for login in [
+                wrong_login(&upper),
+                LogIn {
+                    username: username.to_owned(),
+                    ..ada.new_login()
+                },
+            ] {
                 let refused = http.call(login).await.unwrap_err();
-                wait_of(&refused, ErrorCode::RateLimited, Duration::from_secs(60 * 60));
+                wait_of(
+                    &refused,
+                    ErrorCode::RateLimited,
+                    Duration::from_secs(60 * 60),
+                );
             }
             let refused = http.call(wrong_login(username)).await.unwrap_err();
             let wait = refused.retry_after_ms.unwrap() - 1;
             clock.advance(Duration::from_millis(wait - 1));
             let refused = http.call(wrong_login(username)).await.unwrap_err();
-            assert_eq!(refused.code, ErrorCode::RateLimited, "a millisecond is left");
+            assert_eq!(
+                refused.code,
+                ErrorCode::RateLimited,
+                "a millisecond is left"
+            );
             clock.advance(Duration::from_millis(1));
             waits.push(wait / 60_000);
         }
@@ -278,7 +320,9 @@ async fn the_wait_after_failed_logins_doubles_up_to_an_hour() {
 
 #[tokio::test]
 async fn a_text_that_cannot_be_a_username_is_not_counted() {
-    let server = limited(|limits| limits.login_failures_per_account = 1).start().await;
+    let server = limited(|limits| limits.login_failures_per_account = 1)
+        .start()
+        .await;
     let http = server.http();
     for _ in 0..3 {
         let failed = http.call(wrong_login("no such name")).await.unwrap_err();
@@ -298,9 +342,18 @@ async fn guesses_that_are_made_at_once_count_like_those_in_turn() {
     server.register("ada").await;
     let http = server.http();
     let guesses = join_all((0..12).map(|_| http.call(wrong_login("ada")))).await;
-    let codes: Vec<_> = guesses.into_iter().map(|guess| guess.unwrap_err().code).collect();
-    let tried = codes.iter().filter(|code| **code == ErrorCode::InvalidCredentials).count();
-    assert!(tried <= 3, "{tried} passwords were tried of 3 allowed: {codes:?}");
+    let codes: Vec<_> = guesses
+        .into_iter()
+        .map(|guess| guess.unwrap_err().code)
+        .collect();
+    let tried = codes
+        .iter()
+        .filter(|code| **code == ErrorCode::InvalidCredentials)
+        .count();
+    assert!(
+        tried <= 3,
+        "{tried} passwords were tried of 3 allowed: {codes:?}"
+    );
 }
 
 #[tokio::test]
@@ -315,7 +368,11 @@ async fn logins_and_registrations_of_an_address_are_limited_apart() {
     let ada = server.register("ada").await;
     server.register("bob").await;
     let refused = http.call(Person::registration("eve")).await.unwrap_err();
-    wait_of(&refused, ErrorCode::RateLimited, Duration::from_secs(30 * 60));
+    wait_of(
+        &refused,
+        ErrorCode::RateLimited,
+        Duration::from_secs(30 * 60),
+    );
     // A name that is free by the answer is free in fact.
     let found = server.http_of(&ada).call(look_up("eve")).await.unwrap_err();
     assert_eq!(found.code, ErrorCode::UserNotFound);
@@ -331,7 +388,11 @@ async fn logins_and_registrations_of_an_address_are_limited_apart() {
     let refused = socket.call(ada.new_login()).await.unwrap_err();
     wait_of(&refused, ErrorCode::RateLimited, Duration::from_secs(30));
     let refused = socket.call(Person::registration("eve")).await.unwrap_err();
-    wait_of(&refused, ErrorCode::RateLimited, Duration::from_secs(30 * 60));
+    wait_of(
+        &refused,
+        ErrorCode::RateLimited,
+        Duration::from_secs(30 * 60),
+    );
     // Who is logged in already notices nothing.
     socket.hello(ada.token()).await.unwrap();
     let sessions = server.http_of(&ada).call(List {}).await.unwrap().sessions;
@@ -346,14 +407,23 @@ async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
     let server = limited(one_login).start().await;
     let ada = server.register("ada").await;
     let http = server.http();
-    from(&http, "192.0.2.1").call(ada.new_login()).await.unwrap();
+    from(&http, "192.0.2.1")
+        .call(ada.new_login())
+        .await
+        .unwrap();
     for pretended in ["192.0.2.2", "127.0.0.2", "::1"] {
-        let refused = from(&http, pretended).call(ada.new_login()).await.unwrap_err();
+        let refused = from(&http, pretended)
+            .call(ada.new_login())
+            .await
+            .unwrap_err();
         assert_eq!(refused.code, ErrorCode::RateLimited, "{pretended}");
     }
 
     let proxies: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into(), "198.51.100.1".parse().unwrap()];
-    let server = limited(one_login).edge(|edge| edge.trusted_proxies = proxies).start().await;
+    let server = limited(one_login)
+        .edge(|edge| edge.trusted_proxies = proxies)
+        .start()
+        .await;
     let ada = server.register("ada").await;
     let http = server.http();
     for real in ["192.0.2.1", "192.0.2.2", "2001:db8::1"] {
@@ -370,7 +440,10 @@ async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
         }
     }
     // One address, however it is written.
-    let mapped = from(&http, "::ffff:192.0.2.1").call(ada.new_login()).await.unwrap_err();
+    let mapped = from(&http, "::ffff:192.0.2.1")
+        .call(ada.new_login())
+        .await
+        .unwrap_err();
     assert_eq!(mapped.code, ErrorCode::RateLimited);
 }
 
@@ -388,9 +461,8 @@ async fn passwords_beyond_those_that_may_wait_are_not_hashed() {
     patiently("the queue to be full", async {
         while overloaded == 0 {
             round += 1;
-            let registrations = (0..4).map(|number| {
-                http.call(Person::registration(&format!("user{round}.{number}")))
-            });
+            let registrations = (0..4)
+                .map(|number| http.call(Person::registration(&format!("user{round}.{number}"))));
             let logins = (0..12).map(|_| http.call(ada.new_login()));
             let (logins, registrations) = tokio::join!(join_all(logins), join_all(registrations));
             for login in logins {
@@ -424,8 +496,12 @@ async fn shake(
     forwarded: &str,
 ) -> Result<WebSocketStream<TcpStream>, (u16, ApiError, Option<String>)> {
     let stream = TcpStream::connect(address).await.unwrap();
-    let mut request = format!("ws://{address}{WEBSOCKET_PATH}").into_client_request().unwrap();
-    request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+    let mut request = format!("ws://{address}{WEBSOCKET_PATH}")
+        .into_client_request()
+        .unwrap();
+    request
+        .headers_mut()
+        .insert("x-forwarded-for", forwarded.parse().unwrap());
     match patiently("a handshake", client_async(request, stream)).await {
         Ok((socket, _)) => Ok(socket),
         Err(tungstenite::Error::Http(response)) => {
@@ -454,7 +530,11 @@ async fn sockets_of_a_user_are_limited_over_all_devices() {
     for person in [&ada, &phone] {
         let mut third = SocketClient::connect(server.address(), Encoding::Json).await;
         let refused = third.hello(person.token()).await.unwrap_err();
-        wait_of(&refused, ErrorCode::TooManyConnections, Duration::from_secs(30));
+        wait_of(
+            &refused,
+            ErrorCode::TooManyConnections,
+            Duration::from_secs(30),
+        );
         assert_eq!(third.ending().await.code, Some(4029));
     }
     assert_eq!(server.engine().live_sockets(), 2);
@@ -465,11 +545,12 @@ async fn sockets_of_a_user_are_limited_over_all_devices() {
 }
 
 /// `sockets_per_user` sockets, also when they all say hello at once.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sockets_of_a_user_are_limited_when_they_come_at_once() {
     let server = limited(|limits| limits.sockets_per_user = 2).start().await;
     let ada = server.register("ada").await;
-    let sockets = join_all((0..12).map(|_| SocketClient::connect(server.address(), Encoding::Json)));
+    let sockets =
+        join_all((0..12).map(|_| SocketClient::connect(server.address(), Encoding::Json)));
     let mut sockets = sockets.await;
     let greetings = join_all(sockets.iter_mut().map(|socket| socket.hello(ada.token()))).await;
     let greeted = greetings.iter().filter(|heads| heads.is_ok()).count();
@@ -478,7 +559,9 @@ async fn sockets_of_a_user_are_limited_when_they_come_at_once() {
 
 #[tokio::test]
 async fn sockets_from_an_address_are_limited() {
-    let server = behind_a_proxy(|limits| limits.sockets_per_address = 2).start().await;
+    let server = behind_a_proxy(|limits| limits.sockets_per_address = 2)
+        .start()
+        .await;
     let address = server.address();
     let first = shake(address, "192.0.2.1").await.unwrap();
     let _second = shake(address, "192.0.2.1").await.unwrap();
@@ -502,7 +585,9 @@ async fn sockets_from_an_address_are_limited() {
 
 #[tokio::test]
 async fn sockets_without_hello_from_an_address_are_limited_and_those_with_it_are_not() {
-    let server = limited(|limits| limits.unauthenticated_per_address = 2).start().await;
+    let server = limited(|limits| limits.unauthenticated_per_address = 2)
+        .start()
+        .await;
     let ada = server.register("ada").await;
     let mut first = SocketClient::connect(server.address(), Encoding::Json).await;
     let mut second = SocketClient::connect(server.address(), Encoding::Json).await;
@@ -510,7 +595,10 @@ async fn sockets_without_hello_from_an_address_are_limited_and_those_with_it_are
     assert_eq!((status, error.code), (429, ErrorCode::TooManyConnections));
     let refused = first.hello(&SecretText::new("wrong")).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unauthenticated);
-    assert!(shake(server.address(), "192.0.2.1").await.is_err(), "a refused hello is none");
+    assert!(
+        shake(server.address(), "192.0.2.1").await.is_err(),
+        "a refused hello is none"
+    );
     first.hello(ada.token()).await.unwrap();
     let mut greeted = vec![first];
     for _ in 0..5 {
@@ -530,7 +618,9 @@ async fn sockets_without_hello_from_an_address_are_limited_and_those_with_it_are
 #[tokio::test]
 async fn handshakes_beyond_the_rate_are_sent_away_with_a_time_to_come_back() {
     let second = Duration::from_secs(1);
-    let server = behind_a_proxy(|limits| limits.handshakes_per_second = 1).start().await;
+    let server = behind_a_proxy(|limits| limits.handshakes_per_second = 1)
+        .start()
+        .await;
     let ada = server.register("ada").await;
     let address = server.address();
     let (mut let_in, began) = (0, Instant::now());
@@ -688,7 +778,13 @@ impl Store for SlowStore {
 /// A server over a store that can be held back, somebody, and their group.
 async fn slow_server(
     change: impl FnOnce(&mut Limits),
-) -> (tempfile::TempDir, SlowStore, TestServer, Person, ConversationId) {
+) -> (
+    tempfile::TempDir,
+    SlowStore,
+    TestServer,
+    Person,
+    ConversationId,
+) {
     let folder = tempfile::tempdir().unwrap();
     let store = SlowStore::new(open_sqlite(folder.path()).await);
     let server = limited(change)
@@ -740,7 +836,11 @@ async fn no_more_messages_wait_for_their_commit_than_may() {
         assert_eq!(ack.seq, Seq::new(number));
     }
     let ack = http.call(sized(group, 10)).await.unwrap();
-    assert_eq!(ack.seq.get(), 2 + WAITING as u64, "nothing of what was refused is stored");
+    assert_eq!(
+        ack.seq.get(),
+        2 + WAITING as u64,
+        "nothing of what was refused is stored"
+    );
 }
 
 #[tokio::test]
@@ -763,12 +863,17 @@ async fn no_more_bytes_wait_for_their_commit_than_may() {
         let ack = socket.finish(pending).await.unwrap().unwrap();
         assert_eq!(ack.seq, Seq::new(number));
     }
-    assert_eq!(http.call(sized(group, 40_000)).await.unwrap().seq, Seq::new(5));
+    assert_eq!(
+        http.call(sized(group, 40_000)).await.unwrap().seq,
+        Seq::new(5)
+    );
 }
 
 /// With room for two that wait: of six at once one is with the store, two
 /// wait, and three are refused without waiting for anything.
-async fn three_of_six_are_refused<F: Future<Output = Result<(), ErrorCode>> + std::marker::Send + 'static>(
+async fn three_of_six_are_refused<
+    F: Future<Output = Result<(), ErrorCode>> + std::marker::Send + 'static,
+>(
     store: &SlowStore,
     ask: impl Fn() -> F,
 ) {
@@ -805,7 +910,13 @@ async fn conversations_rosters_and_positions_that_wait_are_bounded_too() {
     let (caller, http) = (caller_of(&ada), server.http_of(&ada));
     let created = async |server: &TestServer| {
         let list = conversation::List::default();
-        server.http_of(&ada).call(list).await.unwrap().conversations.len()
+        server
+            .http_of(&ada)
+            .call(list)
+            .await
+            .unwrap()
+            .conversations
+            .len()
     };
     three_of_six_are_refused(&store, || {
         let engine = server.engine().clone();
@@ -820,13 +931,21 @@ async fn conversations_rosters_and_positions_that_wait_are_bounded_too() {
     three_of_six_are_refused(&store, || {
         let engine = server.engine().clone();
         async move {
-            let read = Read { conversation: group, seq: Seq::new(1) };
+            let read = Read {
+                conversation: group,
+                seq: Seq::new(1),
+            };
             let moved = engine.call(&caller, read).await;
             moved.map(drop).map_err(|error| error.code())
         }
     })
     .await;
-    http.call(Read { conversation: group, seq: Seq::new(1) }).await.unwrap();
+    http.call(Read {
+        conversation: group,
+        seq: Seq::new(1),
+    })
+    .await
+    .unwrap();
 
     // The lane is full of messages: a roster does not change beside them.
     let bob = server.register("bob").await;
@@ -837,7 +956,10 @@ async fn conversations_rosters_and_positions_that_wait_are_bounded_too() {
     pending.push(socket.begin(&sized(group, 10)).await.unwrap());
     let refused = socket.call(sized(group, 10)).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Overloaded);
-    let add = || Add { conversation: group, users: vec![bob.user()] };
+    let add = || Add {
+        conversation: group,
+        users: vec![bob.user()],
+    };
     let adding = tokio::spawn({
         let (http, add) = (http.clone(), add());
         async move { http.call(add).await }
@@ -912,16 +1034,28 @@ async fn a_full_queue_gives_way_to_the_word_where_the_log_stands() {
     let group = server.group(&ada, &[&bob]).await;
     let (engine, caller) = (server.engine(), caller_of(&ada));
     let anonymous = Caller::anonymous(Ipv4Addr::LOCALHOST.into());
-    let (open, _) = engine.open_socket(&anonymous, hello(&bob), Encoding::Json).await.unwrap();
+    let (open, _) = engine
+        .open_socket(&anonymous, hello(&bob), Encoding::Json)
+        .await
+        .unwrap();
     let send = async |count: usize| {
         for _ in 0..count {
-            engine.call(&caller, text_message(group, "news")).await.unwrap();
+            engine
+                .call(&caller, text_message(group, "news"))
+                .await
+                .unwrap();
         }
         // What the lane does next is done when everything before was told.
         engine.call(&caller, group_of(Vec::new())).await.unwrap();
     };
-    let typing = SetTyping { conversation: group, active: true };
-    let read = |seq| Read { conversation: group, seq: Seq::new(seq) };
+    let typing = SetTyping {
+        conversation: group,
+        active: true,
+    };
+    let read = |seq| Read {
+        conversation: group,
+        seq: Seq::new(seq),
+    };
 
     send(1).await;
     engine.call(&caller, typing).await.unwrap();
@@ -938,8 +1072,14 @@ async fn a_full_queue_gives_way_to_the_word_where_the_log_stands() {
     engine.call(&caller, read(2)).await.unwrap();
     assert_eq!(open.socket().times_lagged(), 0);
     let events = waiting(&open);
-    assert_eq!(events.iter().filter_map(row_of).collect::<Vec<_>>(), [3, 4, 5]);
-    assert!(matches!(events[2], Event::Read(position) if position.seq.get() == 1), "{events:?}");
+    assert_eq!(
+        events.iter().filter_map(row_of).collect::<Vec<_>>(),
+        [3, 4, 5]
+    );
+    assert!(
+        matches!(events[2], Event::Read(position) if position.seq.get() == 1),
+        "{events:?}"
+    );
     assert_eq!(events.len(), 4);
 
     // A row is never left out without a word.
@@ -951,9 +1091,15 @@ async fn a_full_queue_gives_way_to_the_word_where_the_log_stands() {
         panic!("{events:?}");
     };
     assert_eq!(resync.heads.len(), 1);
-    assert_eq!((resync.heads[0].conversation, resync.heads[0].head.get()), (group, 12));
+    assert_eq!(
+        (resync.heads[0].conversation, resync.heads[0].head.get()),
+        (group, 12)
+    );
     send(1).await;
-    assert_eq!(waiting(&open).iter().filter_map(row_of).collect::<Vec<_>>(), [13]);
+    assert_eq!(
+        waiting(&open).iter().filter_map(row_of).collect::<Vec<_>>(),
+        [13]
+    );
 }
 
 #[tokio::test]
@@ -964,11 +1110,15 @@ async fn a_queue_is_bounded_in_bytes_and_keeps_its_answers() {
     let group = server.group(&ada, &[&bob]).await;
     let (engine, caller) = (server.engine(), caller_of(&ada));
     let anonymous = Caller::anonymous(Ipv4Addr::LOCALHOST.into());
-    let (open, _) = engine.open_socket(&anonymous, hello(&bob), Encoding::Json).await.unwrap();
+    let (open, _) = engine
+        .open_socket(&anonymous, hello(&bob), Encoding::Json)
+        .await
+        .unwrap();
     for _ in 0..3 {
         // Three thousand bytes are four thousand in base64.
         engine.call(&caller, sized(group, 3_000)).await.unwrap();
-        open.socket().reply(bytes::Bytes::from_static(b"answer"), None);
+        open.socket()
+            .reply(bytes::Bytes::from_static(b"answer"), None);
     }
     engine.call(&caller, group_of(Vec::new())).await.unwrap();
     assert_eq!(open.socket().times_lagged(), 1);
@@ -1011,12 +1161,24 @@ async fn a_group_grows_to_its_limit_and_no_further() {
     assert!(!error.retryable);
     assert_eq!(head(&http, group).await, 1, "none of them was added");
     http.call(add(&[eve])).await.unwrap();
-    assert_eq!(refused(&http, add(&[dan])).await.code, ErrorCode::LimitReached);
+    assert_eq!(
+        refused(&http, add(&[dan])).await.code,
+        ErrorCode::LimitReached
+    );
     // Who is in it already needs no room.
     http.call(add(&[eve, bob, &ada])).await.unwrap();
-    server.http_of(bob).call(member::Leave { conversation: group }).await.unwrap();
+    server
+        .http_of(bob)
+        .call(member::Leave {
+            conversation: group,
+        })
+        .await
+        .unwrap();
     http.call(add(&[dan])).await.unwrap();
-    assert_eq!(refused(&http, add(&[bob])).await.code, ErrorCode::LimitReached);
+    assert_eq!(
+        refused(&http, add(&[bob])).await.code,
+        ErrorCode::LimitReached
+    );
 }
 
 #[tokio::test]
@@ -1033,7 +1195,9 @@ async fn a_group_does_not_begin_beyond_its_limit() {
 
 #[tokio::test]
 async fn a_user_is_in_so_many_conversations_and_no_more() {
-    let server = limited(|limits| limits.conversations_per_user = 2).start().await;
+    let server = limited(|limits| limits.conversations_per_user = 2)
+        .start()
+        .await;
     let ada = server.register("ada").await;
     let bob = server.register("bob").await;
     let http = server.http_of(&ada);
@@ -1044,7 +1208,11 @@ async fn a_user_is_in_so_many_conversations_and_no_more() {
         ..group_of(vec![to.user()])
     };
     let eve = server.register("eve").await;
-    for create in [group_of(Vec::new()), group_of(vec![bob.user()]), direct(&eve)] {
+    for create in [
+        group_of(Vec::new()),
+        group_of(vec![bob.user()]),
+        direct(&eve),
+    ] {
         let error = refused(&http, create).await;
         assert_eq!(error.code, ErrorCode::LimitReached);
         assert!(error.details.unwrap().contains("conversations"));
@@ -1052,24 +1220,39 @@ async fn a_user_is_in_so_many_conversations_and_no_more() {
     // Nobody else can put them over it either.
     let theirs = server.http_of(&bob);
     let group = theirs.call(group_of(Vec::new())).await.unwrap().id;
-    let add = Add { conversation: group, users: vec![ada.user()] };
-    assert_eq!(refused(&theirs, add.clone()).await.code, ErrorCode::LimitReached);
+    let add = Add {
+        conversation: group,
+        users: vec![ada.user()],
+    };
+    assert_eq!(
+        refused(&theirs, add.clone()).await.code,
+        ErrorCode::LimitReached
+    );
     for create in [group_of(vec![ada.user()]), direct(&ada)] {
         let error = refused(&server.http_of(&eve), create).await;
         assert_eq!(error.code, ErrorCode::LimitReached);
     }
     let list = conversation::List::default();
     assert_eq!(http.call(list).await.unwrap().conversations.len(), 2);
-    assert_eq!(server.http_of(&eve).call(list).await.unwrap().conversations, []);
+    assert_eq!(
+        server.http_of(&eve).call(list).await.unwrap().conversations,
+        []
+    );
     // A conversation that was left counts no more.
-    http.call(member::Leave { conversation: first }).await.unwrap();
+    http.call(member::Leave {
+        conversation: first,
+    })
+    .await
+    .unwrap();
     theirs.call(add).await.unwrap();
 }
 
 /// What exists is returned as it is, however many there are.
 #[tokio::test]
 async fn a_conversation_that_exists_is_returned_to_one_who_may_have_no_more() {
-    let server = limited(|limits| limits.conversations_per_user = 2).start().await;
+    let server = limited(|limits| limits.conversations_per_user = 2)
+        .start()
+        .await;
     let ada = server.register("ada").await;
     let bob = server.register("bob").await;
     let http = server.http_of(&ada);
@@ -1096,22 +1279,49 @@ async fn no_more_users_are_named_at_once_than_may() {
     let ada = server.register("ada").await;
     let group = server.group(&ada, &[]).await;
     let http = server.http_of(&ada);
-    let add = |users| Add { conversation: group, users };
+    let add = |users| Add {
+        conversation: group,
+        users,
+    };
     let most = limits::MEMBERS_PER_REQUEST;
-    assert_eq!(refused(&http, group_of(strangers(most))).await.code, ErrorCode::UserNotFound);
-    assert_eq!(refused(&http, group_of(strangers(most + 1))).await.code, ErrorCode::LimitReached);
-    assert_eq!(refused(&http, add(strangers(most))).await.code, ErrorCode::UserNotFound);
-    assert_eq!(refused(&http, add(strangers(most + 1))).await.code, ErrorCode::LimitReached);
+    assert_eq!(
+        refused(&http, group_of(strangers(most))).await.code,
+        ErrorCode::UserNotFound
+    );
+    assert_eq!(
+        refused(&http, group_of(strangers(most + 1))).await.code,
+        ErrorCode::LimitReached
+    );
+    assert_eq!(
+        refused(&http, add(strangers(most))).await.code,
+        ErrorCode::UserNotFound
+    );
+    assert_eq!(
+        refused(&http, add(strangers(most + 1))).await.code,
+        ErrorCode::LimitReached
+    );
     // The same one many times is many names.
     let same = vec![ada.user(); most + 1];
-    assert_eq!(refused(&http, group_of(same.clone())).await.code, ErrorCode::LimitReached);
-    assert_eq!(refused(&http, add(same)).await.code, ErrorCode::LimitReached);
+    assert_eq!(
+        refused(&http, group_of(same.clone())).await.code,
+        ErrorCode::LimitReached
+    );
+    assert_eq!(
+        refused(&http, add(same)).await.code,
+        ErrorCode::LimitReached
+    );
     http.call(group_of(vec![ada.user(); most])).await.unwrap();
 
     let query = |users| Query { users };
     let most = limits::PRESENCE_QUERY_MAX;
-    assert_eq!(http.call(query(strangers(most))).await.unwrap().presences, []);
-    assert_eq!(refused(&http, query(strangers(most + 1))).await.code, ErrorCode::LimitReached);
+    assert_eq!(
+        http.call(query(strangers(most))).await.unwrap().presences,
+        []
+    );
+    assert_eq!(
+        refused(&http, query(strangers(most + 1))).await.code,
+        ErrorCode::LimitReached
+    );
     assert_eq!(http.call(query(Vec::new())).await.unwrap().presences, []);
     assert_eq!(head(&http, group).await, 1);
 }
@@ -1133,7 +1343,12 @@ async fn a_page_has_at_most_a_hundred_rows_and_at_least_one() {
     let mut socket = server.socket(&ada, Encoding::MsgPack).await;
     let mut pending = Vec::new();
     for number in 0..149 {
-        pending.push(socket.begin(&text_message(group, &number.to_string())).await.unwrap());
+        pending.push(
+            socket
+                .begin(&text_message(group, &number.to_string()))
+                .await
+                .unwrap(),
+        );
     }
     for pending in pending {
         socket.finish(pending).await.unwrap().unwrap();
@@ -1147,7 +1362,10 @@ async fn a_page_has_at_most_a_hundred_rows_and_at_least_one() {
         for limit in [None, Some(100), Some(101), Some(u32::MAX)] {
             let page = socket.call(page(group, from, limit)).await.unwrap();
             assert_eq!(page.items.len(), 100, "{from:?} {limit:?}");
-            assert_eq!((page.from.get(), page.to.get()), (*range.start(), *range.end()));
+            assert_eq!(
+                (page.from.get(), page.to.get()),
+                (*range.start(), *range.end())
+            );
         }
         for limit in [0, 1] {
             let page = socket.call(page(group, from, Some(limit))).await.unwrap();
@@ -1186,7 +1404,10 @@ async fn a_page_ends_before_it_would_burst_a_frame() {
                 // A frame that is longer than a server's may be would end this connection.
                 let mut socket = server.socket(&ada, encoding).await;
                 let mut ask = async |from| -> Page {
-                    let request = PageRequest { as_content, ..page(group, from, None) };
+                    let request = PageRequest {
+                        as_content,
+                        ..page(group, from, None)
+                    };
                     socket.call(request).await.unwrap()
                 };
                 let (mut after, mut pages) = (Seq::ZERO, 0);
@@ -1204,7 +1425,10 @@ async fn a_page_ends_before_it_would_burst_a_frame() {
                     before = page.from;
                     pages += 1;
                 }
-                assert!((4..=8).contains(&pages), "{pages} pages, {encoding:?} {as_content}");
+                assert!(
+                    (4..=8).contains(&pages),
+                    "{pages} pages, {encoding:?} {as_content}"
+                );
                 socket.close().await;
             }
         }
@@ -1226,7 +1450,10 @@ async fn what_limits_refuse_is_counted() {
     let group = server.group(&ada, &[]).await;
     let http = server.http_of(&ada);
     assert_eq!(counts.limited.load(Ordering::Relaxed), 0);
-    exhaust(1, Duration::from_secs(1), || http.call(text_message(group, "more"))).await;
+    exhaust(1, Duration::from_secs(1), || {
+        http.call(text_message(group, "more"))
+    })
+    .await;
     assert_eq!(counts.limited.load(Ordering::Relaxed), 1);
     let _socket = server.socket(&ada, Encoding::Json).await;
     let mut second = SocketClient::connect(server.address(), Encoding::Json).await;
@@ -1267,7 +1494,10 @@ async fn a_hook_that_does_not_decide_in_time_has_refused() {
     assert_eq!(error.code, ErrorCode::Refused);
     assert_eq!(head(&http, group).await, 1);
     let mut socket = server.socket(&ada, Encoding::Json).await;
-    let waiting = socket.begin(&text_message(group, "and now?")).await.unwrap();
+    let waiting = socket
+        .begin(&text_message(group, "and now?"))
+        .await
+        .unwrap();
     socket.call(look_up("ada")).await.unwrap();
     let error = socket.finish(waiting).await.unwrap().unwrap_err();
     assert_eq!(error.code, ErrorCode::Refused);
@@ -1290,9 +1520,13 @@ async fn more_mentions_than_a_text_may_have_are_refused() {
         });
         serde_json::to_vec(&send).unwrap()
     };
-    let answer = http.post("/v1/message.send", &send(limits::MENTIONS_MAX)).await;
+    let answer = http
+        .post("/v1/message.send", &send(limits::MENTIONS_MAX))
+        .await;
     assert_eq!(answer.status, 200);
-    let answer = http.post("/v1/message.send", &send(limits::MENTIONS_MAX + 1)).await;
+    let answer = http
+        .post("/v1/message.send", &send(limits::MENTIONS_MAX + 1))
+        .await;
     assert_eq!(answer.error(Encoding::Json).code, ErrorCode::InvalidContent);
     assert_eq!(head(&http, group).await, 2);
 }

@@ -19,7 +19,12 @@ use tracing_subscriber::EnvFilter;
 #[command(name = "ruggine-tui", version, propagate_version = true)]
 struct Arguments {
     /// Which profile to use.
-    #[arg(long, global = true, default_value = "default", env = "RUGGINE_PROFILE")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "default",
+        env = "RUGGINE_PROFILE"
+    )]
     profile: String,
 
     /// Folder of all profiles [default: the user's data folder].

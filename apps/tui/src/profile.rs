@@ -127,7 +127,8 @@ fn data_folder() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("XDG_DATA_HOME").filter(|folder| !folder.is_empty()) {
         return Ok(folder.into());
     }
-    let home = std::env::var_os("HOME").context("set --home: there is no HOME in the environment")?;
+    let home =
+        std::env::var_os("HOME").context("set --home: there is no HOME in the environment")?;
     Ok(PathBuf::from(home).join(".local").join("share"))
 }
 

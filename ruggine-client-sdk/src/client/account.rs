@@ -1,8 +1,8 @@
 //! Registering, logging in, logging out.
 
+use ruggine_core::api::Operation;
 use ruggine_core::api::account::{KnownDevice, LogIn, Login, LookUp, Register, User};
 use ruggine_core::api::session::LogOut;
-use ruggine_core::api::Operation;
 use ruggine_core::secret::SecretText;
 
 use super::Client;
@@ -50,8 +50,16 @@ impl Client {
             .shared
             .store_step(ClientStore::identity)
             .await?
-            .filter(|identity| identity.user.username.as_str().eq_ignore_ascii_case(username));
-        let secret = known.as_ref().map(|identity| identity.device_secret.clone());
+            .filter(|identity| {
+                identity
+                    .user
+                    .username
+                    .as_str()
+                    .eq_ignore_ascii_case(username)
+            });
+        let secret = known
+            .as_ref()
+            .map(|identity| identity.device_secret.clone());
         let login = self
             .alone(&LogIn {
                 username: username.to_owned(),

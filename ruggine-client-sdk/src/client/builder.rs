@@ -6,8 +6,8 @@ use std::time::Duration;
 use ruggine_core::time::{Clock, SystemClock};
 use tokio::sync::mpsc;
 
-use super::shared::{Shared, StopGuard};
 use super::Client;
+use super::shared::{Shared, StopGuard};
 use crate::backoff::BackoffBounds;
 use crate::link::{Driver, Link};
 use crate::store::ClientStore;

@@ -1,6 +1,6 @@
 //! Conversations: finding, beginning, and working in one.
 
-use ruggine_core::api::conversation::{Create, Focus, ConversationKind, ProtectionMode, Role};
+use ruggine_core::api::conversation::{ConversationKind, Create, Focus, ProtectionMode, Role};
 use ruggine_core::api::member::{Add, ChangeRole, Leave, Remove};
 use ruggine_core::api::message::{PageRequest, PageStart};
 use ruggine_core::api::presence::SetTyping;

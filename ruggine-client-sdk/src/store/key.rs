@@ -103,7 +103,8 @@ impl KeyFile {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&self.path).map_err(|e| self.failed(e))?;
         let text = Zeroizing::new(hex(key.as_slice()));
-        file.write_all(text.as_bytes()).map_err(|e| self.failed(e))?;
+        file.write_all(text.as_bytes())
+            .map_err(|e| self.failed(e))?;
         file.sync_all().map_err(|e| self.failed(e))?;
         Ok(key)
     }

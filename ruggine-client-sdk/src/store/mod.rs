@@ -13,7 +13,9 @@ use ruggine_core::api::account::User;
 use ruggine_core::api::conversation::Conversation;
 use ruggine_core::api::member::Member;
 use ruggine_core::api::session::Tokens;
-use ruggine_core::{Blob, ClientMsgId, ConversationId, ErrorCode, Incarnation, Seq, Timestamp, UserId};
+use ruggine_core::{
+    Blob, ClientMsgId, ConversationId, ErrorCode, Incarnation, Seq, Timestamp, UserId,
+};
 
 pub use key::{FixedKey, KeyFile, StoreKey, StoreKeyError};
 pub use records::*;
@@ -29,7 +31,9 @@ pub enum StoreError {
     #[error(transparent)]
     Key(#[from] StoreKeyError),
     /// The file belongs to a newer client.
-    #[error("the local store has version {found}, newer than the {known} that this client knows: update the client")]
+    #[error(
+        "the local store has version {found}, newer than the {known} that this client knows: update the client"
+    )]
     Newer {
         /// In the file.
         found: i64,
@@ -87,7 +91,12 @@ pub trait ClientStore: Send + Sync + std::fmt::Debug + 'static {
     fn conversations(&self) -> StoreResult<Vec<ConversationRecord>>;
 
     /// Replaces the members of a conversation, and notes their names.
-    fn put_members(&self, id: ConversationId, roster_version: u64, members: &[Member]) -> StoreResult<()>;
+    fn put_members(
+        &self,
+        id: ConversationId,
+        roster_version: u64,
+        members: &[Member],
+    ) -> StoreResult<()>;
 
     /// The members of a conversation.
     fn members(&self, id: ConversationId) -> StoreResult<Vec<MemberRecord>>;
@@ -108,7 +117,12 @@ pub trait ClientStore: Send + Sync + std::fmt::Debug + 'static {
     fn apply_older(&self, id: ConversationId, entries: &[LogEntry]) -> StoreResult<()>;
 
     /// Rows of a log below `before`, newest first, at most `limit`.
-    fn messages(&self, id: ConversationId, before: Seq, limit: usize) -> StoreResult<Vec<MessageRecord>>;
+    fn messages(
+        &self,
+        id: ConversationId,
+        before: Seq,
+        limit: usize,
+    ) -> StoreResult<Vec<MessageRecord>>;
 
     /// Moves the own read position forward; `true` when it moved.
     fn set_read(&self, id: ConversationId, seq: Seq) -> StoreResult<bool>;
@@ -120,10 +134,17 @@ pub trait ClientStore: Send + Sync + std::fmt::Debug + 'static {
     fn read_told(&self, id: ConversationId, seq: Seq) -> StoreResult<()>;
 
     /// Moves a member's positions forward.
-    fn set_position(&self, id: ConversationId, user: UserId, position: Position) -> StoreResult<()>;
+    fn set_position(&self, id: ConversationId, user: UserId, position: Position)
+    -> StoreResult<()>;
 
     /// Puts a message at the end of its conversation's line, and counts the write.
-    fn enqueue(&self, id: ConversationId, client_msg_id: ClientMsgId, payload: Blob, at: Timestamp) -> StoreResult<()>;
+    fn enqueue(
+        &self,
+        id: ConversationId,
+        client_msg_id: ClientMsgId,
+        payload: Blob,
+        at: Timestamp,
+    ) -> StoreResult<()>;
 
     /// Conversations with a message that waits to be sent.
     fn lines(&self) -> StoreResult<Vec<ConversationId>>;
@@ -136,10 +157,21 @@ pub trait ClientStore: Send + Sync + std::fmt::Debug + 'static {
     fn line(&self, id: ConversationId) -> StoreResult<Vec<OutboxRecord>>;
 
     /// Notes that the server has a message under this number.
-    fn acknowledged(&self, id: ConversationId, client_msg_id: ClientMsgId, seq: Seq, at: Timestamp) -> StoreResult<()>;
+    fn acknowledged(
+        &self,
+        id: ConversationId,
+        client_msg_id: ClientMsgId,
+        seq: Seq,
+        at: Timestamp,
+    ) -> StoreResult<()>;
 
     /// Notes that the server refused a message for good.
-    fn failed(&self, id: ConversationId, client_msg_id: ClientMsgId, code: ErrorCode) -> StoreResult<()>;
+    fn failed(
+        &self,
+        id: ConversationId,
+        client_msg_id: ClientMsgId,
+        code: ErrorCode,
+    ) -> StoreResult<()>;
 
     /// Puts a message that failed at the end of the line again.
     fn retry(&self, id: ConversationId, client_msg_id: ClientMsgId) -> StoreResult<bool>;

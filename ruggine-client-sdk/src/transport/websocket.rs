@@ -19,9 +19,7 @@ use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
-};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::{Closed, Connection, Received, Transport, TransportError};
 
@@ -43,7 +41,9 @@ pub struct ServerUrl {
 #[non_exhaustive]
 pub enum InvalidServer {
     /// Not the address of a server.
-    #[error("not a server address: write it like https://chat.example.org or http://127.0.0.1:8443")]
+    #[error(
+        "not a server address: write it like https://chat.example.org or http://127.0.0.1:8443"
+    )]
     Malformed,
     /// Plain text to another machine.
     #[error("{0} is not this machine, so the connection must be encrypted: use https")]
@@ -279,8 +279,19 @@ mod tests {
 
     #[test]
     fn what_is_no_server_address_is_refused() {
-        for bad in ["", "chat", "ftp://x", "https://", "https://x/path", "https://x/?q=1"] {
-            assert_eq!(bad.parse::<ServerUrl>(), Err(InvalidServer::Malformed), "{bad}");
+        for bad in [
+            "",
+            "chat",
+            "ftp://x",
+            "https://",
+            "https://x/path",
+            "https://x/?q=1",
+        ] {
+            assert_eq!(
+                bad.parse::<ServerUrl>(),
+                Err(InvalidServer::Malformed),
+                "{bad}"
+            );
         }
     }
 }

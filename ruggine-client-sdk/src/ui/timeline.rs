@@ -196,7 +196,10 @@ fn read_items(
     let members = store.members(id)?;
     let mut items = Vec::new();
     for message in store.messages(id, Seq::MAX, window)?.into_iter().rev() {
-        let name = match members.iter().find(|member| member.user.id == message.sender) {
+        let name = match members
+            .iter()
+            .find(|member| member.user.id == message.sender)
+        {
             Some(member) => Some(member.user.display_name.to_string()),
             None => store
                 .user(message.sender)?

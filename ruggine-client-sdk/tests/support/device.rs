@@ -189,7 +189,10 @@ impl Device {
     /// Waits until the log is stored here up to a number.
     pub(crate) async fn has(&self, id: ConversationId, number: u64) {
         let what = format!("number {number} to be stored");
-        until(self.client(), &what, async || self.cursor(id).await >= Seq::new(number)).await;
+        until(self.client(), &what, async || {
+            self.cursor(id).await >= Seq::new(number)
+        })
+        .await;
     }
 
     async fn cursor(&self, id: ConversationId) -> Seq {

@@ -12,9 +12,7 @@ use ruggine_client_sdk::transport::scripted::{Arrivals, ScriptedTransport, Serve
 use ruggine_client_sdk::transport::{Closed, Received};
 use ruggine_client_sdk::{Client, ClientOptions, ConnectionState};
 use ruggine_core::api::account::User;
-use ruggine_core::api::conversation::{
-    Conversation, ConversationKind, Get, ProtectionMode, Role,
-};
+use ruggine_core::api::conversation::{Conversation, ConversationKind, Get, ProtectionMode, Role};
 use ruggine_core::api::member::{List as MemberList, Member, Members};
 use ruggine_core::api::message::{Ack, Item, Page, PageRequest, PageStart, Row, RowKind, Send};
 use ruggine_core::api::position::{Delivered, Read};
@@ -66,7 +64,10 @@ impl Asked {
     pub(crate) fn read<O: Operation>(&self) -> O {
         assert!(self.is::<O>(), "{} is no {}", self.method, O::METHOD);
         let frame = ClientFrame::decode(CODEC, &self.frame).expect("it was read before");
-        frame.params.decode().expect("the parameters are the operation's")
+        frame
+            .params
+            .decode()
+            .expect("the parameters are the operation's")
     }
 }
 
@@ -120,7 +121,9 @@ impl Wire {
     }
 
     pub(crate) async fn asked(&mut self) -> Asked {
-        self.try_asked().await.expect("the client holds the connection")
+        self.try_asked()
+            .await
+            .expect("the client holds the connection")
     }
 
     /// The next request of this kind; others are answered as the world would.
@@ -263,7 +266,9 @@ impl World {
     pub(crate) fn add(&mut self, id: ConversationId, item: Item) -> MessageEvent {
         let event = self.event(id, item.clone());
         let room = self.room_mut(id);
-        let last = item.span().map_or(room.conversation.head.next(), |(_, to)| to);
+        let last = item
+            .span()
+            .map_or(room.conversation.head.next(), |(_, to)| to);
         room.conversation.head = last;
         room.items.push(item);
         event
@@ -495,8 +500,15 @@ impl Script {
         wire
     }
 
-    pub(crate) async fn wait_for(&self, wanted: impl FnMut(&ConnectionState) -> bool) -> ConnectionState {
-        patiently("the connection's state", self.client.wait_for_connection(wanted)).await
+    pub(crate) async fn wait_for(
+        &self,
+        wanted: impl FnMut(&ConnectionState) -> bool,
+    ) -> ConnectionState {
+        patiently(
+            "the connection's state",
+            self.client.wait_for_connection(wanted),
+        )
+        .await
     }
 
     /// Lets a rule be the server from here on.
@@ -610,7 +622,11 @@ impl Served {
     /// How often the client has asked for an operation.
     pub(crate) fn asked_for<O: Operation>(&self) -> usize {
         let world = self.world.lock();
-        world.requests.iter().filter(|asked| asked.is::<O>()).count()
+        world
+            .requests
+            .iter()
+            .filter(|asked| asked.is::<O>())
+            .count()
     }
 
     /// Waits until everything told so far has been worked on: what is told
@@ -623,17 +639,25 @@ impl Served {
             user: sign,
             active: true,
         }));
-        next_event(&mut events, "what was told to be heard", |event| match event {
-            ruggine_client_sdk::ClientEvent::Typing(typing) if typing.user == sign => Some(()),
-            _ => None,
-        })
+        next_event(
+            &mut events,
+            "what was told to be heard",
+            |event| match event {
+                ruggine_client_sdk::ClientEvent::Typing(typing) if typing.user == sign => Some(()),
+                _ => None,
+            },
+        )
         .await;
     }
 
     /// Waits until the log is stored up to a number.
     pub(crate) async fn has(&self, id: ConversationId, number: u64) {
         super::until(&self.client, "rows to be stored", async || {
-            let record = self.store.direct().conversation(id).expect("the store can be read");
+            let record = self
+                .store
+                .direct()
+                .conversation(id)
+                .expect("the store can be read");
             record.is_some_and(|record| record.cursor >= Seq::new(number))
         })
         .await;

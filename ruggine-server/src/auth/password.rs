@@ -17,8 +17,8 @@ use super::{AuthError, Authenticator, Principal, password_policy};
 use crate::config::EngineConfig;
 use crate::sealing::Sealer;
 use crate::store::{
-    CreateUser, LoginDevice, NewSession, NewToken, NewTokens,
-    NewUser, OpenSession, RotateTokens, Rotated, Store,
+    CreateUser, LoginDevice, NewSession, NewToken, NewTokens, NewUser, OpenSession, RotateTokens,
+    Rotated, Store,
 };
 
 const DEVICE_NAME: &str = "unnamed device";
@@ -151,7 +151,9 @@ impl Authenticator for PasswordAuthenticator {
         }
         let password_hash = self
             .hashing
-            .run(request.password, |password| password::hash(password.expose()))
+            .run(request.password, |password| {
+                password::hash(password.expose())
+            })
             .await?
             .map_err(internal)?;
         let profile = self

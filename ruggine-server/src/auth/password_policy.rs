@@ -50,8 +50,19 @@ mod tests {
 
     #[test]
     fn what_would_be_guessed_first_is_refused() {
-        for bad in ["password1234", "123456789012", "aaaaaaaaaaaa", "qwertyuiop12", "ada.lovelace", "passwordpassword"] {
-            assert_eq!(check(bad, "ada.lovelace"), Err(WeakPassword::Common), "{bad}");
+        for bad in [
+            "password1234",
+            "123456789012",
+            "aaaaaaaaaaaa",
+            "qwertyuiop12",
+            "ada.lovelace",
+            "passwordpassword",
+        ] {
+            assert_eq!(
+                check(bad, "ada.lovelace"),
+                Err(WeakPassword::Common),
+                "{bad}"
+            );
         }
     }
 

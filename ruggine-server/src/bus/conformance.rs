@@ -418,6 +418,7 @@ fn every_kind() -> Vec<Notice> {
     let delta = RosterDelta {
         added: vec![UserId::new(NOW), UserId::new(NOW)],
         removed: vec![UserId::new(NOW)],
+        member_count: 17,
     };
     vec![
         rows(

@@ -63,6 +63,8 @@ pub struct RosterDelta {
     pub added: Vec<UserId>,
     /// Users whose stay ends with the row.
     pub removed: Vec<UserId>,
+    /// How many members there are then.
+    pub member_count: u32,
 }
 
 /// A hint.

@@ -18,12 +18,10 @@ pub(super) fn to_payload(mut send: Send) -> EngineResult<Send> {
             "give payload or content, not both",
         ));
     }
-    let payload = content
-        .to_payload()
-        .map_err(|error| match error {
-            ContentError::TooLarge(_) => EngineError::rejected(ErrorCode::PayloadTooLarge),
-            error => EngineError::detailed(ErrorCode::InvalidContent, error.to_string()),
-        })?;
+    let payload = content.to_payload().map_err(|error| match error {
+        ContentError::TooLarge(_) => EngineError::rejected(ErrorCode::PayloadTooLarge),
+        error => EngineError::detailed(ErrorCode::InvalidContent, error.to_string()),
+    })?;
     send.payload = Some(payload);
     Ok(send)
 }

@@ -38,5 +38,7 @@ pub(crate) fn plain_error(code: ErrorCode, locale: Locale) -> ApiError {
 
 /// Rounded up, so that who waits as long is not refused again.
 fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    u64::try_from(time.as_millis())
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
 }

@@ -8,11 +8,13 @@ mod text;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use ruggine_core::ErrorCode;
 use ruggine_core::api::message::{PageRequest, Send};
-use ruggine_core::api::{Method, account, conversation, member, message, position, presence, session, sync};
+use ruggine_core::api::{
+    Method, account, conversation, member, message, position, presence, session, sync,
+};
 use ruggine_core::codec::{Encoding, Raw};
 use ruggine_core::frame::ResultFrame;
-use ruggine_core::ErrorCode;
 use serde::Serialize;
 
 pub(crate) use text::Locale;
@@ -64,12 +66,19 @@ pub(crate) fn call(
         Method::MessagePage => {
             let request = decode::<PageRequest>(params)?;
             let as_content = request.as_content;
-            return Ok(answer(engine, caller, request, encoding, shape, move |mut page| {
-                if as_content {
-                    content::to_content(&mut page.items);
-                }
-                page
-            }));
+            return Ok(answer(
+                engine,
+                caller,
+                request,
+                encoding,
+                shape,
+                move |mut page| {
+                    if as_content {
+                        content::to_content(&mut page.items);
+                    }
+                    page
+                },
+            ));
         }
         _ => {}
     }

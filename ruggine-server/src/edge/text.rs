@@ -41,10 +41,7 @@ const fn texts(code: ErrorCode) -> (&'static str, &'static str) {
             "The request could not be read.",
             "La richiesta non è leggibile.",
         ),
-        C::FrameTooLarge => (
-            "The request is too long.",
-            "La richiesta è troppo lunga.",
-        ),
+        C::FrameTooLarge => ("The request is too long.", "La richiesta è troppo lunga."),
         C::UnknownMethod => (
             "This server does not know that operation.",
             "Questo server non conosce l'operazione.",
@@ -57,10 +54,7 @@ const fn texts(code: ErrorCode) -> (&'static str, &'static str) {
             "This server speaks another version of the protocol: update the client.",
             "Questo server parla un'altra versione del protocollo: aggiorna il client.",
         ),
-        C::HelloRequired => (
-            "Say hello first.",
-            "Prima serve il saluto hello.",
-        ),
+        C::HelloRequired => ("Say hello first.", "Prima serve il saluto hello."),
         C::Unauthenticated => (
             "You are not logged in, or the login has ended: log in again.",
             "Accesso mancante o scaduto: accedi di nuovo.",
@@ -93,26 +87,14 @@ const fn texts(code: ErrorCode) -> (&'static str, &'static str) {
             "This device's data are an old copy: log in as a new device.",
             "I dati di questo dispositivo sono una vecchia copia: accedi come nuovo dispositivo.",
         ),
-        C::Forbidden => (
-            "You may not do this.",
-            "Non puoi farlo.",
-        ),
-        C::UserNotFound => (
-            "No such user.",
-            "Utente inesistente.",
-        ),
+        C::Forbidden => ("You may not do this.", "Non puoi farlo."),
+        C::UserNotFound => ("No such user.", "Utente inesistente."),
         C::ConversationNotFound => (
             "No such conversation, or you are not in it.",
             "Conversazione inesistente, o non ne fai parte.",
         ),
-        C::SessionNotFound => (
-            "No such login.",
-            "Accesso inesistente.",
-        ),
-        C::MessageNotFound => (
-            "No such message.",
-            "Messaggio inesistente.",
-        ),
+        C::SessionNotFound => ("No such login.", "Accesso inesistente."),
+        C::MessageNotFound => ("No such message.", "Messaggio inesistente."),
         C::WrongMode => (
             "This is not possible in this kind of conversation.",
             "Non è possibile in questo tipo di conversazione.",
@@ -121,22 +103,13 @@ const fn texts(code: ErrorCode) -> (&'static str, &'static str) {
             "A group needs an owner: make somebody else owner first.",
             "Un gruppo ha bisogno di un proprietario: prima nominane un altro.",
         ),
-        C::NotAMember => (
-            "That user is not a member.",
-            "L'utente non è un membro.",
-        ),
-        C::LimitReached => (
-            "A limit is reached.",
-            "È stato raggiunto un limite.",
-        ),
+        C::NotAMember => ("That user is not a member.", "L'utente non è un membro."),
+        C::LimitReached => ("A limit is reached.", "È stato raggiunto un limite."),
         C::ConversationExists => (
             "That conversation id is in use.",
             "L'identificativo della conversazione è già in uso.",
         ),
-        C::PayloadTooLarge => (
-            "The message is too long.",
-            "Il messaggio è troppo lungo.",
-        ),
+        C::PayloadTooLarge => ("The message is too long.", "Il messaggio è troppo lungo."),
         C::InvalidContent => (
             "The message has no valid content.",
             "Il messaggio non ha un contenuto valido.",
@@ -165,10 +138,7 @@ const fn texts(code: ErrorCode) -> (&'static str, &'static str) {
             "Too many connections: close some.",
             "Troppe connessioni: chiudine qualcuna.",
         ),
-        C::Refused => (
-            "The service refused this.",
-            "Il servizio non lo consente.",
-        ),
+        C::Refused => ("The service refused this.", "Il servizio non lo consente."),
         C::Unavailable => (
             "The server cannot serve right now: try again in a moment.",
             "Il server non è disponibile ora: riprova tra un momento.",

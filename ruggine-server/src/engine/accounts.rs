@@ -22,16 +22,14 @@ impl Verb for LogIn {
         let account = self.username.parse::<Username>().ok();
         let failures = &engine.0.rates.failures;
         if let Some(account) = &account {
-            failures.check(account.as_str(), engine.0.clock.now())?;
+            failures.attempt(account.as_str(), engine.0.clock.now())?;
         }
         let result = engine.0.authenticator.log_in(self).await;
         if let Some(account) = &account {
             match &result {
                 Ok(_) => failures.succeeded(account.as_str()),
-                Err(AuthError::InvalidCredentials) => {
-                    failures.failed(account.as_str(), engine.0.clock.now());
-                }
-                Err(_) => {}
+                Err(AuthError::InvalidCredentials) => {}
+                Err(_) => failures.withdrawn(account.as_str(), engine.0.clock.now()),
             }
         }
         Ok(result?)

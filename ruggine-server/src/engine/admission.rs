@@ -96,9 +96,12 @@ impl Engine {
     /// When there are too many of this address, or too many arrive at once.
     pub fn arrive(&self, address: IpAddr) -> Result<Arrival, RefusedSocket> {
         let admission = &self.0.admission;
-        admission.handshakes.check().map_err(|until| RefusedSocket::Busy {
-            retry_after: until.wait_time_from(DefaultClock::default().now()),
-        })?;
+        admission
+            .handshakes
+            .check()
+            .map_err(|until| RefusedSocket::Busy {
+                retry_after: until.wait_time_from(DefaultClock::default().now()),
+            })?;
         let mut addresses = admission.addresses.lock();
         let count = addresses.entry(address).or_default();
         if count.sockets >= admission.per_address

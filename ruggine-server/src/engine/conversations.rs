@@ -67,6 +67,36 @@ impl Engine {
             .ok_or(EngineError::rejected(ErrorCode::ConversationNotFound))
     }
 
+    /// The conversation that a request to create one would return as it is.
+    async fn existing(
+        &self,
+        user: UserId,
+        kind: ConversationKind,
+        id: Option<ConversationId>,
+        others: &BTreeSet<UserId>,
+    ) -> EngineResult<Option<ConversationRecord>> {
+        if let (ConversationKind::Group, Some(id)) = (kind, id) {
+            return Ok(self.0.store.conversation(id, user).await?);
+        }
+        let mut after = None;
+        loop {
+            let page = self
+                .0
+                .store
+                .conversations(user, after, limits::HEADS_PAGE)
+                .await?;
+            after = page.last().map(|record| record.id);
+            let found = page.into_iter().find(|record| {
+                kind == ConversationKind::Direct
+                    && record.mode == ProtectionMode::Managed
+                    && record.peer.is_some_and(|peer| others.contains(&peer))
+            });
+            if found.is_some() || after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Every user exists and has room for one more conversation.
     async fn check_room(&self, users: &BTreeSet<UserId>) -> EngineResult<()> {
         let counts = self
@@ -98,7 +128,10 @@ impl Verb for Create {
             ));
         }
         if self.members.len() > limits::MEMBERS_PER_REQUEST {
-            return Err(EngineError::detailed(ErrorCode::LimitReached, "members named at once"));
+            return Err(EngineError::detailed(
+                ErrorCode::LimitReached,
+                "members named at once",
+            ));
         }
         let others: BTreeSet<UserId> = self
             .members
@@ -118,7 +151,24 @@ impl Verb for Create {
         };
         let mut everybody = others.clone();
         everybody.insert(principal.user);
-        engine.check_room(&everybody).await?;
+        if everybody.len() > engine.0.config.limits.group_members {
+            return Err(EngineError::detailed(
+                ErrorCode::LimitReached,
+                "members of a group",
+            ));
+        }
+        if let Err(error) = engine.check_room(&everybody).await {
+            // What exists takes no room.
+            let existing = match error.code() {
+                ErrorCode::LimitReached => {
+                    engine
+                        .existing(principal.user, self.kind, self.id, &others)
+                        .await?
+                }
+                _ => None,
+            };
+            return existing.map(|record| shown(&record)).ok_or(error);
+        }
 
         let id = self
             .id

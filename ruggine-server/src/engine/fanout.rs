@@ -231,7 +231,9 @@ impl Engine {
                 self.0.hub.broadcast(conversation, except, &event);
             }
             Notice::ForUser { user, event } => {
-                self.0.hub.tell_user(user, &Arc::new(SharedEvent::new(event)));
+                self.0
+                    .hub
+                    .tell_user(user, &Arc::new(SharedEvent::new(event)));
             }
             Notice::SessionRevoked { user, session } => self.0.hub.close_session(user, session),
         }
@@ -338,7 +340,7 @@ impl Engine {
                 let lagged = self.0.hub.deliver_repaired(id, row.seq, &event);
                 self.count_lagged(lagged);
             }
-            if complete && self.0.hub.finish_repair(id, &known) {
+            if complete && self.0.hub.finish_repair(id, &start, &known) {
                 return Ok(());
             }
         }

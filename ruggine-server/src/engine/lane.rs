@@ -7,8 +7,8 @@
 //! numbers.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -35,7 +35,11 @@ const SETTLE_AFTER: Duration = Duration::from_millis(500);
 /// Something to be written to a conversation.
 pub(super) enum Job {
     Append(AppendJob),
-    Create(Box<NewConversation>, Blob, oneshot::Sender<StoreResult<CreateConversation>>),
+    Create(
+        Box<NewConversation>,
+        Blob,
+        oneshot::Sender<StoreResult<CreateConversation>>,
+    ),
     Roster(Box<RosterJob>),
 }
 
@@ -251,7 +255,9 @@ impl Engine {
         }
         let count = u64::try_from(told.len()).unwrap_or(u64::MAX);
         self.0.metrics.record(Measurement::MessagesCommitted(count));
-        self.0.metrics.record(Measurement::BatchCommitted(told.len()));
+        self.0
+            .metrics
+            .record(Measurement::BatchCommitted(told.len()));
         let mut notices = super::fanout::RowNotices::default();
         for (row, seq, roster_version, payload) in told {
             self.tell(&row, seq, roster_version, None, &payload).await;
@@ -272,6 +278,7 @@ impl Engine {
         let delta = RosterDelta {
             added: new.members.iter().map(|(user, _)| *user).collect(),
             removed: Vec::new(),
+            member_count: u32::try_from(new.members.len()).unwrap_or(u32::MAX),
         };
         let result = self.0.store.create_conversation(new).await;
         if let Ok(CreateConversation::Created { seq, batch }) = &result {

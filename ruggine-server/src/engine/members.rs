@@ -91,14 +91,16 @@ impl Engine {
                 return Err(EngineError::rejected(ErrorCode::WrongMode));
             }
             let Some((effects, notice)) = judge(&Bench { view: &view, role })? else {
-                let record = self.conversation_record(conversation, principal.user).await?;
+                let record = self
+                    .conversation_record(conversation, principal.user)
+                    .await?;
                 return Ok(RosterChanged {
                     roster_version: record.roster_version,
                     head: record.head,
                 });
             };
             if let Some(changed) = self
-                .write_change(principal, conversation, view.version, effects, &notice)
+                .write_change(principal, conversation, &view, effects, &notice)
                 .await?
             {
                 return Ok(changed);
@@ -115,23 +117,32 @@ impl Engine {
         &self,
         principal: Principal,
         conversation: ConversationId,
-        expected_version: u64,
+        view: &RosterView,
         effects: Vec<MemberEffect>,
         notice: &Notice,
     ) -> EngineResult<Option<RosterChanged>> {
         let (row, payload) = self.notice_row(conversation, principal, notice)?;
-        let mut delta = RosterDelta::default();
+        let mut delta = RosterDelta {
+            member_count: view.member_count,
+            ..RosterDelta::default()
+        };
         for effect in &effects {
             match effect {
-                MemberEffect::Add(user, _) => delta.added.push(*user),
-                MemberEffect::Remove(user) => delta.removed.push(*user),
+                MemberEffect::Add(user, _) => {
+                    delta.added.push(*user);
+                    delta.member_count += 1;
+                }
+                MemberEffect::Remove(user) => {
+                    delta.removed.push(*user);
+                    delta.member_count = delta.member_count.saturating_sub(1);
+                }
                 MemberEffect::SetRole(..) => {}
             }
         }
         let (answer, outcome) = oneshot::channel();
         let job = RosterJob {
             change: ChangeRoster {
-                expected_version,
+                expected_version: view.version,
                 effects,
                 notice: row,
             },
@@ -162,7 +173,10 @@ impl Verb for Add {
 
     async fn run(self, engine: &Engine, caller: &Caller) -> EngineResult<RosterChanged> {
         if self.users.len() > limits::MEMBERS_PER_REQUEST {
-            return Err(EngineError::detailed(ErrorCode::LimitReached, "users named at once"));
+            return Err(EngineError::detailed(
+                ErrorCode::LimitReached,
+                "users named at once",
+            ));
         }
         let wanted: BTreeSet<UserId> = self.users.into_iter().collect();
         let config = &engine.0.config.limits;
@@ -185,7 +199,10 @@ impl Verb for Add {
                 added.push(*id);
             }
             if bench.view.member_count as usize + added.len() > config.group_members {
-                return Err(EngineError::detailed(ErrorCode::LimitReached, "members of a group"));
+                return Err(EngineError::detailed(
+                    ErrorCode::LimitReached,
+                    "members of a group",
+                ));
             }
             if added.is_empty() {
                 return Ok(None);

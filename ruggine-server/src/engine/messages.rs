@@ -169,7 +169,10 @@ impl Verb for PageRequest {
             conversation: self.conversation,
             user: caller.principal()?.user,
             start: self.from,
-            rows_max: self.limit.unwrap_or(limits::PAGE_ROWS_MAX).clamp(1, limits::PAGE_ROWS_MAX),
+            rows_max: self
+                .limit
+                .unwrap_or(limits::PAGE_ROWS_MAX)
+                .clamp(1, limits::PAGE_ROWS_MAX),
             bytes_max: limits::PAGE_BYTES_MAX,
         };
         let page = engine

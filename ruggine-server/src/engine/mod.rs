@@ -31,8 +31,8 @@ use ruggine_core::{Clock, ConversationId, ErrorCode, Incarnation};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use admission::{Arrival, RefusedSocket};
 pub use crate::hub::{Outgoing, Socket};
+pub use admission::{Arrival, RefusedSocket};
 pub use error::{EngineError, EngineResult};
 pub use messages::PendingAck;
 pub use sockets::OpenSocket;

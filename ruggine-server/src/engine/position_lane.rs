@@ -2,8 +2,8 @@
 
 use parking_lot::RwLock;
 use ruggine_core::ErrorCode;
-use ruggine_core::event::PositionEvent;
 use ruggine_core::Event;
+use ruggine_core::event::PositionEvent;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, EngineError, EngineResult};

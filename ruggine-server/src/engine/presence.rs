@@ -101,11 +101,22 @@ impl Engine {
     ) {
         let shared = Arc::new(SharedEvent::new(event.clone()));
         self.0.hub.tell_user(user, &shared);
-        self.publish(Topic::User(user), Notice::ForUser { user, event: event.clone() })
-            .await;
+        self.publish(
+            Topic::User(user),
+            Notice::ForUser {
+                user,
+                event: event.clone(),
+            },
+        )
+        .await;
         let most = self.0.config.presence_members_max;
         // Where nobody of the conversation is here, others may still be elsewhere.
-        if self.0.hub.member_count(conversation).is_none_or(|count| count <= most) {
+        if self
+            .0
+            .hub
+            .member_count(conversation)
+            .is_none_or(|count| count <= most)
+        {
             self.0.hub.broadcast(conversation, user, &shared);
             self.publish_ephemeral(conversation, user, event).await;
         }

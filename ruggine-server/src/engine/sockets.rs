@@ -69,7 +69,10 @@ impl Engine {
         if hello.protocol != ProtocolVersion::CURRENT {
             return Err(EngineError::detailed(
                 ErrorCode::UnsupportedProtocol,
-                format!("this server speaks version {}", ProtocolVersion::CURRENT.get()),
+                format!(
+                    "this server speaks version {}",
+                    ProtocolVersion::CURRENT.get()
+                ),
             ));
         }
         self.authenticate(hello.token.clone()).await
@@ -93,7 +96,10 @@ impl Engine {
                 self.report(attempt, note, result.as_ref().err().map(EngineError::code));
                 result
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.report(attempt, None, Some(error.code()));
+                Err(error)
+            }
         };
         if let Err(EngineError::Limited { .. }) = &result {
             self.0.metrics.record(Measurement::Limited);

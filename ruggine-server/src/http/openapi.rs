@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use ruggine_core::api::{Access, Done, Method, account, conversation, member, message, position, presence, session, sync};
+use ruggine_core::api::{
+    Access, Done, Method, account, conversation, member, message, position, presence, session, sync,
+};
 use ruggine_core::event::describe_events;
 use ruggine_core::{ApiError, ErrorCode};
 use schemars::SchemaGenerator;
@@ -15,8 +17,11 @@ use serde_json::{Map, Value, json};
 use super::error::{JSON, MSGPACK};
 use super::operation::WRITE_COUNTER;
 
-static DOCUMENT: LazyLock<Bytes> =
-    LazyLock::new(|| serde_json::to_vec(&openapi_document()).unwrap_or_default().into());
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
+    serde_json::to_vec(&openapi_document())
+        .unwrap_or_default()
+        .into()
+});
 
 pub(super) async fn handle() -> Response {
     let media_type = HeaderValue::from_static(JSON);
@@ -84,9 +89,8 @@ fn operation(
     schemas: impl FnOnce(&mut SchemaGenerator) -> (Value, Value),
 ) -> Value {
     let (request, response) = schemas(generator);
-    let both = |schema: &Value| {
-        json!({ JSON: { "schema": schema }, MSGPACK: { "schema": schema } })
-    };
+    let both =
+        |schema: &Value| json!({ JSON: { "schema": schema }, MSGPACK: { "schema": schema } });
     let security = match method.access() {
         Access::Public => json!([]),
         Access::Session => json!([{ "access": [] }]),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -28,9 +29,11 @@ pub(super) const WRITE_COUNTER: &str = "ruggine-write-counter";
 
 pub(super) async fn handle(
     State(edge): State<Edge>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    // A name that is not UTF-8 is none of ours.
+    let name = name.map_or_else(|_| String::new(), |Path(name)| name);
     let (parts, body) = request.into_parts();
     let locale = locale(&parts.headers);
     let encoding = match encoding(&parts.headers) {
@@ -78,8 +81,7 @@ async fn serve(
     body: Body,
     encoding: Encoding,
 ) -> Result<Bytes, Failure> {
-    let method =
-        Method::from_name(name).ok_or(EngineError::rejected(ErrorCode::UnknownMethod))?;
+    let method = Method::from_name(name).ok_or(EngineError::rejected(ErrorCode::UnknownMethod))?;
     if method.access() == Access::Session {
         // Nobody's body is read before it is known whose it is.
         let token = bearer(headers).ok_or(EngineError::rejected(ErrorCode::Unauthenticated))?;
@@ -96,9 +98,9 @@ async fn serve(
     } else {
         body
     };
-    let params = encoding
-        .raw(&bytes)
-        .map_err(|error: DecodeError| EngineError::detailed(ErrorCode::BadFrame, error.outline()))?;
+    let params = encoding.raw(&bytes).map_err(|error: DecodeError| {
+        EngineError::detailed(ErrorCode::BadFrame, error.outline())
+    })?;
     let answer = edge::call(&edge.engine, *caller, method, params, encoding, Shape::Body)?;
     Ok(answer.await?)
 }

@@ -72,7 +72,10 @@ impl Listener {
         }
         drop(self.socket);
         connections.close();
-        if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
+        if tokio::time::timeout(GRACE, connections.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("some HTTP requests did not end in time");
         }
     }

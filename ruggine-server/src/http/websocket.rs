@@ -20,7 +20,8 @@ use crate::ws;
 
 pub(super) async fn handle(State(edge): State<Edge>, mut request: Request) -> Response {
     let locale = locale(request.headers());
-    let refuse = |status, code| error_response_as(status, &plain_error(code, locale), Encoding::Json);
+    let refuse =
+        |status, code| error_response_as(status, &plain_error(code, locale), Encoding::Json);
     if edge.lifecycle.draining.is_cancelled() {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable);
     }
@@ -99,7 +100,13 @@ fn websocket_key(headers: &HeaderMap) -> Option<String> {
         && lists(header::CONNECTION, "upgrade")
         && lists(header::SEC_WEBSOCKET_VERSION, "13");
     let key = headers.get(header::SEC_WEBSOCKET_KEY)?.to_str().ok()?;
-    is_handshake.then(|| key.to_owned())
+    // Sixteen bytes in base64.
+    let is_key = key.len() == 24
+        && key.ends_with("==")
+        && key[..22]
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
+    (is_handshake && is_key).then(|| key.to_owned())
 }
 
 /// The first subprotocol offered that is ours. Who offers none speaks JSON;
@@ -134,7 +141,9 @@ fn origin_is_allowed(config: &EdgeConfig, headers: &HeaderMap) -> bool {
     if config.allowed_origins.iter().any(|known| known == origin) {
         return true;
     }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     let authority = origin.split_once("://").map(|(_, authority)| authority);
     host.is_some() && authority == host
 }

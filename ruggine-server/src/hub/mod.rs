@@ -61,6 +61,8 @@ pub(crate) enum Offer {
 pub(crate) struct RepairStart {
     pub(crate) head: Seq,
     pub(crate) roster_version: u64,
+    /// What was wanted before anything was read.
+    wanted: Option<Target>,
 }
 
 /// What joining a conversation led to.
@@ -137,7 +139,11 @@ impl Hub {
         if is_new && heads_were_told {
             socket.mark_head(id, membership.head);
         }
-        if opened { Joined::Opened } else { Joined::Seated }
+        if opened {
+            Joined::Opened
+        } else {
+            Joined::Seated
+        }
     }
 
     /// Forgets a socket: the conversations in which nobody is left here, and
@@ -197,13 +203,14 @@ impl Hub {
         if let Some(delta) = &delivery.delta {
             self.seat(topic, id, &delta.added, delivery.seq);
         }
+        if let Some(delta) = &delivery.delta {
+            topic.member_count = delta.member_count;
+        }
         let lagged = topic.tell(id, delivery.seq, &delivery.event, self.large_group);
         topic.head = delivery.seq;
         topic.roster_version = delivery.roster_version;
         if let Some(delta) = &delivery.delta {
             unseat(topic, id, &delta.removed);
-            topic.member_count = (topic.member_count + count(&delta.added))
-                .saturating_sub(count(&delta.removed));
         }
         if topic.seats.is_empty() {
             topics.remove(&id);
@@ -222,11 +229,16 @@ impl Hub {
         let mut topic = Topic {
             roster_version: delivery.roster_version,
             head: delivery.seq,
-            member_count: count(&delta.added),
+            member_count: delta.member_count,
             seats: Vec::new(),
             repair: None,
         };
-        self.seat(&mut topic, delivery.conversation, &delta.added, delivery.seq);
+        self.seat(
+            &mut topic,
+            delivery.conversation,
+            &delta.added,
+            delivery.seq,
+        );
         if topic.seats.is_empty() {
             return Offer::Nothing;
         }
@@ -273,6 +285,7 @@ impl Hub {
         topics.get(&id).map(|topic| RepairStart {
             head: topic.head,
             roster_version: topic.roster_version,
+            wanted: topic.repair,
         })
     }
 
@@ -365,7 +378,12 @@ impl Hub {
 
     /// Ends a repair if it has reached what was wanted, or what there is.
     /// `false` means that it must go on.
-    pub(crate) fn finish_repair(&self, id: ConversationId, known: &ConversationHead) -> bool {
+    pub(crate) fn finish_repair(
+        &self,
+        id: ConversationId,
+        start: &RepairStart,
+        known: &ConversationHead,
+    ) -> bool {
         let mut topics = self.shard(id).lock();
         let Some(topic) = topics.get_mut(&id) else {
             return true;
@@ -374,15 +392,12 @@ impl Hub {
             topics.remove(&id);
             return true;
         }
-        let wanted = topic.repair.unwrap_or(Target {
-            head: Seq::ZERO,
-            roster_version: 0,
+        let satisfied = topic.repair.is_none_or(|wanted| {
+            wanted.head <= topic.head && wanted.roster_version <= topic.roster_version
         });
-        // A hint may promise more than the store holds; the store is right.
-        let reached = topic.head >= known.head
-            && (wanted.head <= topic.head || wanted.head > known.head)
-            && (wanted.roster_version <= topic.roster_version
-                || wanted.roster_version > known.roster_version);
+        // A hint may promise more than the store holds; the store is right, if it
+        // was read after the hint came.
+        let reached = topic.head >= known.head && (satisfied || topic.repair == start.wanted);
         if reached {
             topic.repair = None;
         }
@@ -522,8 +537,4 @@ fn unseat(topic: &mut Topic, id: ConversationId, removed: &[UserId]) {
         }
         stays
     });
-}
-
-fn count(users: &[UserId]) -> u32 {
-    u32::try_from(users.len()).unwrap_or(u32::MAX)
 }

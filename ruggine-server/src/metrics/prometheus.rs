@@ -48,7 +48,8 @@ impl PrometheusMetrics {
             )?,
             connections: IntGauge::new("active_connections", "Live WebSocket connections.")?,
             batch_rows: Histogram::with_opts(
-                HistogramOpts::new("commit_rows", "Rows committed together.").buckets(ROWS.to_vec()),
+                HistogramOpts::new("commit_rows", "Rows committed together.")
+                    .buckets(ROWS.to_vec()),
             )?,
             lagged: IntCounter::new(
                 "slow_consumers",

@@ -51,7 +51,9 @@ pub enum OpenStoreError {
     #[error("{0} is in use by another server: stop that one, or set DATABASE_URL to another file")]
     Locked(std::path::PathBuf),
     /// The database was written by a newer program.
-    #[error("the database has schema version {found}, newer than the {known} that this program knows: start the newer program, or restore the backup made before the upgrade")]
+    #[error(
+        "the database has schema version {found}, newer than the {known} that this program knows: start the newer program, or restore the backup made before the upgrade"
+    )]
     NewerSchema {
         /// In the database.
         found: i64,
@@ -65,7 +67,9 @@ pub enum OpenStoreError {
     #[error("cannot open the database: {0}")]
     Database(#[source] Source),
     /// What was set to make acknowledgements durable is not in force.
-    #[error("the database does not keep {setting}={expected}, it says {found}: acknowledged messages could be lost")]
+    #[error(
+        "the database does not keep {setting}={expected}, it says {found}: acknowledged messages could be lost"
+    )]
     NotDurable {
         /// Which setting.
         setting: &'static str,

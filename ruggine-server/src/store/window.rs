@@ -80,9 +80,7 @@ fn backward(windows: &[Window], head: Seq, to: Seq, rows_max: u32) -> Vec<Segmen
             segments.push(Segment::Hole(until.next(), at));
             at = until;
         }
-        let from = window
-            .from
-            .max(Seq::new(at.get().saturating_sub(left - 1)));
+        let from = window.from.max(Seq::new(at.get().saturating_sub(left - 1)));
         segments.push(Segment::Rows(from, at));
         left -= at.get() - from.get() + 1;
         at = from.previous();
@@ -108,7 +106,12 @@ mod tests {
 
     #[test]
     fn a_page_crosses_what_came_before_the_stay_as_one_hole() {
-        let plan = plan_page(&[window(1_000, None)], Seq::new(1_005), PageStart::After(Seq::ZERO), 3);
+        let plan = plan_page(
+            &[window(1_000, None)],
+            Seq::new(1_005),
+            PageStart::After(Seq::ZERO),
+            3,
+        );
         assert_eq!(
             plan,
             [
@@ -122,7 +125,10 @@ mod tests {
     fn the_head_of_somebody_who_left_stays_where_they_left() {
         let windows = [window(1, Some(5))];
         assert_eq!(visible_head(&windows, Seq::new(50)), Seq::new(5));
-        assert_eq!(plan_page(&windows, Seq::new(50), PageStart::After(Seq::new(5)), 10), []);
+        assert_eq!(
+            plan_page(&windows, Seq::new(50), PageStart::After(Seq::new(5)), 10),
+            []
+        );
     }
 
     proptest! {

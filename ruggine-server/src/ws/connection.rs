@@ -197,8 +197,15 @@ impl Connection {
             )),
             Some(method) => {
                 let engine = &self.edge.engine;
-                edge::call(engine, caller, method, frame.params, encoding, Shape::Frame(id))
-                    .map(|answer| (method, answer))
+                edge::call(
+                    engine,
+                    caller,
+                    method,
+                    frame.params,
+                    encoding,
+                    Shape::Frame(id),
+                )
+                .map(|answer| (method, answer))
             }
         };
         let (method, answer) = match begun {

@@ -71,7 +71,14 @@ impl Connection {
             Some(Method::Hello) => return self.hello(wire, &frame, &caller).await,
             Some(method) if method.access() == Access::Public => {
                 let shape = Shape::Frame(frame.id);
-                match edge::call(&self.edge.engine, caller, method, frame.params, self.encoding, shape) {
+                match edge::call(
+                    &self.edge.engine,
+                    caller,
+                    method,
+                    frame.params,
+                    self.encoding,
+                    shape,
+                ) {
                     Ok(answer) => answer.await,
                     Err(error) => Err(error),
                 }
@@ -101,7 +108,10 @@ impl Connection {
                 let engine = &self.edge.engine;
                 engine.open_socket(caller, hello, self.encoding).await
             }
-            Err(error) => Err(EngineError::detailed(ErrorCode::InvalidParams, error.outline())),
+            Err(error) => Err(EngineError::detailed(
+                ErrorCode::InvalidParams,
+                error.outline(),
+            )),
         };
         match opened {
             Ok((open, heads)) => {
@@ -119,9 +129,10 @@ impl Connection {
                 // A stranger who fails to log in may try a public operation
                 // next, such as a refresh; one over a limit may not.
                 match error {
-                    EngineError::Limited { code: ErrorCode::TooManyConnections, .. } => {
-                        Err(Ending::Code(CloseCode::TooManyConnections))
-                    }
+                    EngineError::Limited {
+                        code: ErrorCode::TooManyConnections,
+                        ..
+                    } => Err(Ending::Code(CloseCode::TooManyConnections)),
                     _ => Ok(None),
                 }
             }

@@ -110,7 +110,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire<S> {
     }
 
     pub(super) async fn ping(&mut self) -> Result<(), WriteFailed> {
-        within(self.write_timeout, self.stream.send(Message::Ping(Bytes::new()))).await
+        within(
+            self.write_timeout,
+            self.stream.send(Message::Ping(Bytes::new())),
+        )
+        .await
     }
 
     /// Lets the library answer the peer's close, so that it ends cleanly there.

@@ -57,7 +57,10 @@ impl Settings {
         let port = reader.parsed("SERVER_PORT", 8443);
         let websocket_port = reader.parsed("WEBSOCKET_PORT", 8444);
         if port == websocket_port && port != 0 {
-            reader.mistake("WEBSOCKET_PORT", "is the same as SERVER_PORT: choose another");
+            reader.mistake(
+                "WEBSOCKET_PORT",
+                "is the same as SERVER_PORT: choose another",
+            );
         }
         let admin = reader.parsed("ADMIN_ADDR", (Ipv4Addr::LOCALHOST, 9464).into());
         let database = reader.database();
@@ -73,12 +76,19 @@ impl Settings {
             );
         }
         if sources.get("REDIS_URL").is_some() {
-            reader.mistake("REDIS_URL", "cannot be used: this version runs as a single instance");
+            reader.mistake(
+                "REDIS_URL",
+                "cannot be used: this version runs as a single instance",
+            );
         }
         let log_filter = reader.log_filter();
         let allowed_origins = reader.list("RUGGINE_ALLOWED_ORIGINS");
         let trusted_proxies = reader.addresses("RUGGINE_TRUSTED_PROXIES");
-        let waits = if embedded { Drain::default() } else { Drain::GRACEFUL };
+        let waits = if embedded {
+            Drain::default()
+        } else {
+            Drain::GRACEFUL
+        };
         let drain = Drain {
             lead: reader.seconds("RUGGINE_DRAIN_LEAD_SECONDS", waits.lead),
             spread: reader.seconds("RUGGINE_DRAIN_SPREAD_SECONDS", waits.spread),
@@ -152,11 +162,17 @@ impl Reader<'_> {
         match path {
             Some(path) if !path.is_empty() => Some(path.into()),
             Some(_) => {
-                self.mistake("DATABASE_URL", "names no file: write it like sqlite:/var/lib/ruggine/ruggine.sqlite");
+                self.mistake(
+                    "DATABASE_URL",
+                    "names no file: write it like sqlite:/var/lib/ruggine/ruggine.sqlite",
+                );
                 None
             }
             None => {
-                self.mistake("DATABASE_URL", "must begin with sqlite: (other databases are not served by this version)");
+                self.mistake(
+                    "DATABASE_URL",
+                    "must begin with sqlite: (other databases are not served by this version)",
+                );
                 None
             }
         }

@@ -124,17 +124,26 @@ impl Layers {
     fn read_file(&mut self, path: &Path, mistakes: &mut Mistakes) {
         let table: toml::Table = match std::fs::read_to_string(path) {
             Err(error) => {
-                mistakes.add(CONFIG, &format!("names {}, which cannot be read: {error}", path.display()));
+                mistakes.add(
+                    CONFIG,
+                    &format!("names {}, which cannot be read: {error}", path.display()),
+                );
                 return;
             }
             Ok(text) => match toml::from_str(&text) {
                 Ok(table) => table,
                 Err(error) => {
                     // Where, but not what: the line may hold a secret.
-                    let line = error.span().map_or(0, |span| {
-                        text[..span.start.min(text.len())].lines().count()
-                    });
-                    mistakes.add(CONFIG, &format!("names {}, which is no TOML near line {line}", path.display()));
+                    let line = error
+                        .span()
+                        .map_or(0, |span| text[..span.start.min(text.len())].lines().count());
+                    mistakes.add(
+                        CONFIG,
+                        &format!(
+                            "names {}, which is no TOML near line {line}",
+                            path.display()
+                        ),
+                    );
                     return;
                 }
             },
@@ -149,7 +158,10 @@ impl Layers {
                     items.join(",")
                 }
                 _ => {
-                    mistakes.add(&key, "in the configuration file must be a text, a number or true/false");
+                    mistakes.add(
+                        &key,
+                        "in the configuration file must be a text, a number or true/false",
+                    );
                     continue;
                 }
             };
@@ -157,7 +169,10 @@ impl Layers {
                 Some(slot) => {
                     self.file.insert(slot, SecretText::new(text));
                 }
-                None => mistakes.add(&key, "in the configuration file is no setting of this server"),
+                None => mistakes.add(
+                    &key,
+                    "in the configuration file is no setting of this server",
+                ),
             }
         }
     }
@@ -192,8 +207,14 @@ impl Layers {
                 if sources.0.contains_key(name) {
                     continue;
                 }
-                let direct = layer.get(&Slot { name, in_file: false });
-                let by_file = layer.get(&Slot { name, in_file: true });
+                let direct = layer.get(&Slot {
+                    name,
+                    in_file: false,
+                });
+                let by_file = layer.get(&Slot {
+                    name,
+                    in_file: true,
+                });
                 match (direct, by_file) {
                     (Some(_), Some(_)) => {
                         mistakes.add(name, "and its _FILE are both set: keep one");

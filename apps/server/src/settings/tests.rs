@@ -3,7 +3,8 @@ use crate::arguments::Arguments;
 use clap::Parser;
 
 fn read(flags: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
-    let arguments = Arguments::parse_from(std::iter::once("ruggine-server").chain(flags.iter().copied()));
+    let arguments =
+        Arguments::parse_from(std::iter::once("ruggine-server").chain(flags.iter().copied()));
     let environment = environment
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -28,9 +29,21 @@ fn nothing_set_is_the_embedded_default_on_the_loopback() {
 #[test]
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "server_port = 1\nwebsocket_port = 2\nadmin_addr = \"127.0.0.1:3\"\n").unwrap();
+    std::fs::write(
+        file.path(),
+        "server_port = 1\nwebsocket_port = 2\nadmin_addr = \"127.0.0.1:3\"\n",
+    )
+    .unwrap();
     let path = file.path().to_str().unwrap();
-    let settings = read(&["--port", "11"], &[("SERVER_PORT", "21"), ("WEBSOCKET_PORT", "22"), ("RUGGINE_CONFIG", path)]).unwrap();
+    let settings = read(
+        &["--port", "11"],
+        &[
+            ("SERVER_PORT", "21"),
+            ("WEBSOCKET_PORT", "22"),
+            ("RUGGINE_CONFIG", path),
+        ],
+    )
+    .unwrap();
     assert_eq!(settings.api.port(), 11);
     assert_eq!(settings.websocket.port(), 22);
     assert_eq!(settings.admin.port(), 3);
@@ -40,12 +53,25 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 fn all_mistakes_are_told_at_once() {
     let text = read(
         &[],
-        &[("SERVER_PORT", "eighty"), ("LOG_LEVEL", "=="), ("RUGGINE_SPEED", "9"), ("DATABASE_URL", "mysql://x")],
+        &[
+            ("SERVER_PORT", "eighty"),
+            ("LOG_LEVEL", "=="),
+            ("RUGGINE_SPEED", "9"),
+            ("DATABASE_URL", "mysql://x"),
+        ],
     )
     .unwrap_err();
     // An unknown name is found first, for it may be the cause of the others.
     assert!(text.contains("RUGGINE_SPEED"), "{text}");
-    let text = read(&[], &[("SERVER_PORT", "eighty"), ("LOG_LEVEL", "=="), ("DATABASE_URL", "mysql://x")]).unwrap_err();
+    let text = read(
+        &[],
+        &[
+            ("SERVER_PORT", "eighty"),
+            ("LOG_LEVEL", "=="),
+            ("DATABASE_URL", "mysql://x"),
+        ],
+    )
+    .unwrap_err();
     for name in ["SERVER_PORT", "LOG_LEVEL", "DATABASE_URL"] {
         assert!(text.contains(name), "{name} is missing in {text}");
     }
@@ -61,9 +87,28 @@ fn plain_text_off_the_loopback_needs_an_express_word() {
 #[test]
 fn a_database_of_ones_own_needs_a_key_of_ones_own() {
     let text = read(&[], &[("DATABASE_URL", "sqlite:/tmp/x.sqlite")]).unwrap_err();
-    assert!(text.contains("ENCRYPTION_MASTER_KEY") && text.contains("openssl rand"), "{text}");
-    assert!(read(&[], &[("DATABASE_URL", "sqlite:/tmp/x.sqlite"), ("ENCRYPTION_MASTER_KEY", KEY)]).is_ok());
-    let off = read(&[], &[("DATABASE_URL", "sqlite:/tmp/x.sqlite"), ("ENABLE_ENCRYPTION", "false")]).unwrap();
+    assert!(
+        text.contains("ENCRYPTION_MASTER_KEY") && text.contains("openssl rand"),
+        "{text}"
+    );
+    assert!(
+        read(
+            &[],
+            &[
+                ("DATABASE_URL", "sqlite:/tmp/x.sqlite"),
+                ("ENCRYPTION_MASTER_KEY", KEY)
+            ]
+        )
+        .is_ok()
+    );
+    let off = read(
+        &[],
+        &[
+            ("DATABASE_URL", "sqlite:/tmp/x.sqlite"),
+            ("ENABLE_ENCRYPTION", "false"),
+        ],
+    )
+    .unwrap();
     assert!(matches!(off.keys, Keys::None));
 }
 
@@ -81,7 +126,14 @@ fn keys_that_protect_nothing_are_refused_without_being_printed() {
 fn tls_that_does_not_load_stops_the_start() {
     let text = read(&[], &[("TLS_CERT_PATH", "/nonexistent.pem")]).unwrap_err();
     assert!(text.contains("TLS_KEY_PATH is missing"), "{text}");
-    let text = read(&[], &[("TLS_CERT_PATH", "/nonexistent.pem"), ("TLS_KEY_PATH", "/nonexistent.key")]).unwrap_err();
+    let text = read(
+        &[],
+        &[
+            ("TLS_CERT_PATH", "/nonexistent.pem"),
+            ("TLS_KEY_PATH", "/nonexistent.key"),
+        ],
+    )
+    .unwrap_err();
     assert!(text.contains("/nonexistent.pem"), "{text}");
 }
 
@@ -92,7 +144,10 @@ fn a_key_file_that_others_can_read_is_refused() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), KEY).unwrap();
     let path = file.path().to_str().unwrap();
-    let environment = [("DATABASE_URL", "sqlite:/tmp/x.sqlite"), ("ENCRYPTION_MASTER_KEY_FILE", path)];
+    let environment = [
+        ("DATABASE_URL", "sqlite:/tmp/x.sqlite"),
+        ("ENCRYPTION_MASTER_KEY_FILE", path),
+    ];
     assert!(read(&[], &environment).is_ok());
     std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
     let text = read(&[], &environment).unwrap_err();

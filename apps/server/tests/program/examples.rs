@@ -14,9 +14,16 @@ const EXAMPLES: [(&str, &str); 2] = [("bash", "curl.sh"), ("python3", "live.py")
 
 /// An example, ready to be run against a server at this URL.
 pub(crate) fn example(runner: &str, name: &str, url: &str) -> Command {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", "doc", "examples", name]
-        .iter()
-        .collect();
+    let path: PathBuf = [
+        env!("CARGO_MANIFEST_DIR"),
+        "..",
+        "..",
+        "doc",
+        "examples",
+        name,
+    ]
+    .iter()
+    .collect();
     let mut command = Command::new(runner);
     command
         .arg(path)

@@ -37,15 +37,20 @@ impl Setup {
     /// In this folder, with an empty environment and nothing set but the ports,
     /// which are free ones.
     pub(crate) fn in_folder(folder: impl AsRef<Path>) -> Self {
-        let setup = Self {
-            folder: folder.as_ref().to_path_buf(),
-            flags: Vec::new(),
-            environment: Vec::new(),
-        };
-        setup
+        Self::without_ports(folder)
             .flag("--port", "0")
             .flag("--websocket-port", "0")
             .flag("--admin-addr", "127.0.0.1:0")
+    }
+
+    /// In this folder, with nothing at all set: not to be started on a machine
+    /// whose ports may be in use.
+    pub(crate) fn without_ports(folder: impl AsRef<Path>) -> Self {
+        Self {
+            folder: folder.as_ref().to_path_buf(),
+            flags: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 
     /// With this flag, instead of the same one said before.
@@ -160,8 +165,7 @@ impl Process {
         let what = format!("the log line {message:?}");
         let found = patiently(
             &what,
-            self.output
-                .wait_for(|lines| find(lines, message).is_some()),
+            self.output.wait_for(|lines| find(lines, message).is_some()),
         )
         .await
         .map(|lines| find(&lines, message));

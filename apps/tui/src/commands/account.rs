@@ -77,7 +77,10 @@ pub(crate) async fn register(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn login(profile: &Profile, arguments: LoginArguments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn login(
+    profile: &Profile,
+    arguments: LoginArguments,
+) -> anyhow::Result<ExitCode> {
     let server = arguments.server.as_deref();
     let client = profile.open_on(server)?;
     let password = arguments.password.password().await?;

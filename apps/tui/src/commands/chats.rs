@@ -42,7 +42,10 @@ struct ChatLine<'a> {
     at: i64,
 }
 
-pub(crate) async fn chats(profile: &Profile, arguments: &ChatsArguments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn chats(
+    profile: &Profile,
+    arguments: &ChatsArguments,
+) -> anyhow::Result<ExitCode> {
     let client = profile.open()?;
     if !arguments.offline {
         online(&client).await?;
@@ -69,7 +72,10 @@ pub(crate) async fn chats(profile: &Profile, arguments: &ChatsArguments) -> anyh
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn group(profile: &Profile, arguments: GroupArguments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn group(
+    profile: &Profile,
+    arguments: GroupArguments,
+) -> anyhow::Result<ExitCode> {
     let client = profile.open()?;
     online(&client).await?;
     let mut members = Vec::new();
@@ -84,7 +90,11 @@ pub(crate) async fn group(profile: &Profile, arguments: GroupArguments) -> anyho
         .group(members, ProtectionMode::Managed, Some(&arguments.title))
         .await?;
     super::messages::flushed(&client, &group).await?;
-    line(&format!("The group {} has the id {}.", clean(&arguments.title), group.id()))?;
+    line(&format!(
+        "The group {} has the id {}.",
+        clean(&arguments.title),
+        group.id()
+    ))?;
     client.stop().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -226,7 +226,9 @@ fn print(conversation: ConversationId, item: &TimelineItem, json: bool) -> anyho
         })?)?;
         return Ok(());
     }
-    let number = item.seq.map_or_else(|| "…".to_owned(), |seq| format!("#{seq}"));
+    let number = item
+        .seq
+        .map_or_else(|| "…".to_owned(), |seq| format!("#{seq}"));
     let name = clean(item.sender_name.as_deref().unwrap_or("somebody"));
     let said = match (&item.body, text) {
         (Body::Text(_), Some(text)) => format!(": {}", clean(&text)),

@@ -7,6 +7,4 @@ mod target;
 
 pub(crate) use account::{LoginArguments, RegisterArguments, login, logout, register};
 pub(crate) use chats::{ChatsArguments, GroupArguments, chats, group};
-pub(crate) use messages::{
-    HistoryArguments, SendArguments, TailArguments, history, send, tail,
-};
+pub(crate) use messages::{HistoryArguments, SendArguments, TailArguments, history, send, tail};

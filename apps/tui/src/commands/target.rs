@@ -24,7 +24,10 @@ pub(crate) async fn conversation(client: &Client, to: &str) -> anyhow::Result<Co
     match titled.as_slice() {
         [item] => return Ok(client.conversation(item.id)),
         [] => {}
-        _ => bail!("{} groups are called {to:?}: name one by its id", titled.len()),
+        _ => bail!(
+            "{} groups are called {to:?}: name one by its id",
+            titled.len()
+        ),
     }
     if let Some(known) = known_direct(client, to).await? {
         return Ok(known);

@@ -86,7 +86,11 @@ fn everything_is_there(
                 times => bail!("{} has {word:?} {times} times", person.name),
             }
         }
-        ensure!(got == words.as_slice(), "{} has messages out of order", person.name);
+        ensure!(
+            got == words.as_slice(),
+            "{} has messages out of order",
+            person.name
+        );
     }
     bail!("{} has messages that nobody sent", person.name)
 }
@@ -113,7 +117,11 @@ fn count_files(folder: &Path) -> anyhow::Result<usize> {
     let mut count = 0;
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        count += if path.is_dir() { count_files(&path)? } else { 1 };
+        count += if path.is_dir() {
+            count_files(&path)?
+        } else {
+            1
+        };
     }
     Ok(count)
 }

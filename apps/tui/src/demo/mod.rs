@@ -32,7 +32,9 @@ pub(crate) struct DemoArguments {
 
 pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix("ruggine-demo-").disable_cleanup(arguments.keep);
+    builder
+        .prefix("ruggine-demo-")
+        .disable_cleanup(arguments.keep);
     let folder = match &arguments.r#in {
         Some(parent) => builder.tempdir_in(parent),
         None => builder.tempdir(),

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use ruggine_client_sdk::store::sqlite::SqliteStore;
 use ruggine_client_sdk::store::KeyFile;
+use ruggine_client_sdk::store::sqlite::SqliteStore;
 use ruggine_client_sdk::transport::WebSocketTransport;
 use ruggine_client_sdk::{
     BackoffBounds, Client, ClientEvent, ClientOptions, ConnectionState, Conversation, Events,
@@ -40,7 +40,12 @@ impl Person {
         let client = connect(&store, server)?;
         listen(client.events(), watch.clone());
         let user = client
-            .register(&name.to_lowercase(), SecretText::new(password), Some(name.to_owned()), None)
+            .register(
+                &name.to_lowercase(),
+                SecretText::new(password),
+                Some(name.to_owned()),
+                None,
+            )
             .await
             .with_context(|| format!("{name} could not register"))?;
         let person = Self {
@@ -88,11 +93,7 @@ impl Person {
     }
 
     /// Says something; it is in the outbox when this returns.
-    pub(super) async fn say(
-        &self,
-        id: ConversationId,
-        text: &str,
-    ) -> anyhow::Result<ClientMsgId> {
+    pub(super) async fn say(&self, id: ConversationId, text: &str) -> anyhow::Result<ClientMsgId> {
         let now = Instant::now();
         let message = self.conversation(id)?.send_text(text).await?;
         self.watch.sent(message, now);

@@ -40,7 +40,10 @@ pub(super) async fn tell(folder: &Path) -> anyhow::Result<()> {
     let began = Instant::now();
     let watch = Stopwatch::default();
     let mut house = House::open(&folder.join("server")).await?;
-    line(&format!("A server listens on {}, its database is new.", house.url()))?;
+    line(&format!(
+        "A server listens on {}, its database is new.",
+        house.url()
+    ))?;
     let people_folder = folder.join("people");
     let (url, at) = (house.url(), people_folder.as_path());
     let mut ada = Person::arrive("Ada", PASSWORDS[0], &url, at, watch.clone()).await?;
@@ -58,7 +61,9 @@ pub(super) async fn tell(folder: &Path) -> anyhow::Result<()> {
     talk(direct, &ada, &bob, &mut between).await?;
     show(&bob, direct, 1, 6).await?;
 
-    heading(&format!("Bob closes his program; Ada writes {MISSED} messages"))?;
+    heading(&format!(
+        "Bob closes his program; Ada writes {MISSED} messages"
+    ))?;
     bob.leave().await;
     watch.pause();
     for number in 1..=MISSED {
@@ -79,7 +84,11 @@ pub(super) async fn tell(folder: &Path) -> anyhow::Result<()> {
     heading("A group of three, and the server restarts in the middle")?;
     let group = ada
         .client()?
-        .group(vec![bob.user, eva.user], ProtectionMode::Managed, Some("Trip to the lake"))
+        .group(
+            vec![bob.user, eva.user],
+            ProtectionMode::Managed,
+            Some("Trip to the lake"),
+        )
         .await?
         .id();
     let everybody = [&ada, &bob, &eva];
@@ -112,22 +121,34 @@ pub(super) async fn tell(folder: &Path) -> anyhow::Result<()> {
 
     heading("What was checked")?;
     let rows = checks::log_is_whole(direct, &[&ada, &bob], &between).await?;
-    line(&format!("direct: {rows} rows, the same for both, none missing, doubled or out of order"))?;
+    line(&format!(
+        "direct: {rows} rows, the same for both, none missing, doubled or out of order"
+    ))?;
     let rows = checks::log_is_whole(group, &everybody, &in_group).await?;
-    line(&format!("group: {rows} rows, the same for all three, none missing, doubled or out of order"))?;
+    line(&format!(
+        "group: {rows} rows, the same for all three, none missing, doubled or out of order"
+    ))?;
     ensure!(between.len() as u64 >= MISSED, "too little was said");
     for person in [&mut ada, &mut bob, &mut eva] {
         person.leave().await;
     }
     house.stop().await;
     let sealed = checks::one_sealed_row(&house.database()).await?;
-    line(&format!("one stored row, as the database holds it:\n{sealed}"))?;
+    line(&format!(
+        "one stored row, as the database holds it:\n{sealed}"
+    ))?;
     let mut secrets: Vec<String> = PASSWORDS.iter().map(|text| (*text).to_owned()).collect();
     secrets.push("Trip to the lake".to_owned());
     secrets.extend(between.into_iter().chain(in_group).map(|said| said.text));
     let files = checks::nothing_is_readable(folder, &secrets)?;
-    line(&format!("none of {} texts is readable in any of {files} files", secrets.len()))?;
-    line(&format!("\nAll is well, after {}.", millis(began.elapsed())))?;
+    line(&format!(
+        "none of {} texts is readable in any of {files} files",
+        secrets.len()
+    ))?;
+    line(&format!(
+        "\nAll is well, after {}.",
+        millis(began.elapsed())
+    ))?;
     Ok(())
 }
 
@@ -147,13 +168,21 @@ async fn talk(
     for (speaker, text) in opening {
         let listener = if speaker.user == ada.user { bob } else { ada };
         say(speaker, id, text, said).await?;
-        listener.wait_for(id, Seq::new(1 + said.len() as u64)).await?;
+        listener
+            .wait_for(id, Seq::new(1 + said.len() as u64))
+            .await?;
     }
     for number in 1..=100 {
-        let (speaker, listener) = if number % 2 == 1 { (ada, bob) } else { (bob, ada) };
+        let (speaker, listener) = if number % 2 == 1 {
+            (ada, bob)
+        } else {
+            (bob, ada)
+        };
         let text = format!("Ping number {number}, over and back");
         say(speaker, id, &text, said).await?;
-        listener.wait_for(id, Seq::new(1 + said.len() as u64)).await?;
+        listener
+            .wait_for(id, Seq::new(1 + said.len() as u64))
+            .await?;
     }
     Ok(())
 }
@@ -204,7 +233,12 @@ async fn show(person: &Person, id: ConversationId, from: u64, to: u64) -> anyhow
             .find(|member| member.user.id == row.sender)
             .map_or("?", |member| member.user.display_name.as_str());
         let text = words(row).unwrap_or_else(|| "(a notice)".to_owned());
-        line(&format!("  #{:<4} {}: {}", row.seq.get(), clean(name), clean(&text)))?;
+        line(&format!(
+            "  #{:<4} {}: {}",
+            row.seq.get(),
+            clean(name),
+            clean(&text)
+        ))?;
     }
     Ok(())
 }

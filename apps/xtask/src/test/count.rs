@@ -27,9 +27,7 @@ impl Count {
 
     /// Adds what the standard test runner says, once per crate.
     pub(super) fn add_libtest(&mut self, lines: &[String]) -> anyhow::Result<()> {
-        let results = lines
-            .iter()
-            .filter(|line| line.starts_with("test result:"));
+        let results = lines.iter().filter(|line| line.starts_with("test result:"));
         let passed: u64 = results.map(|line| number_before(line, "passed")).sum();
         ensure!(passed > 0, "no documentation test ran");
         self.passed += passed;
@@ -51,7 +49,10 @@ impl fmt::Display for Count {
 /// The number that stands before a word; colours of a terminal are passed over.
 fn number_before(line: &str, word: &str) -> u64 {
     let plain: String = strip_colours(line);
-    let words: Vec<&str> = plain.split([' ', ',', ';', '.']).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = plain
+        .split([' ', ',', ';', '.'])
+        .filter(|w| !w.is_empty())
+        .collect();
     words
         .windows(2)
         .find(|pair| pair[1] == word)
@@ -86,7 +87,9 @@ mod tests {
         let nextest = "\u{1b}[32;1m     Summary\u{1b}[0m [   2.041s] \u{1b}[1m12\u{1b}[0m tests run: \u{1b}[1m11\u{1b}[0m passed, 1 skipped";
         count.add_nextest(&[nextest.to_owned()]).unwrap();
         let libtest = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
-        count.add_libtest(&[libtest.to_owned(), libtest.to_owned()]).unwrap();
+        count
+            .add_libtest(&[libtest.to_owned(), libtest.to_owned()])
+            .unwrap();
         assert_eq!(count.to_string(), "17 passed, 0 failed, 1 skipped");
     }
 
@@ -94,7 +97,11 @@ mod tests {
     fn a_run_without_tests_is_no_success() {
         let mut count = Count::default();
         assert!(count.add_nextest(&[]).is_err());
-        assert!(count.add_nextest(&["Summary 0 tests run: 0 passed".to_owned()]).is_err());
+        assert!(
+            count
+                .add_nextest(&["Summary 0 tests run: 0 passed".to_owned()])
+                .is_err()
+        );
         assert!(count.add_libtest(&["running 0 tests".to_owned()]).is_err());
     }
 }

@@ -19,11 +19,37 @@ pub(crate) struct TestArguments {
 
 /// Lints as errors, on every combination of features that is shipped.
 const CLIPPY: [&[&str]; 3] = [
-    &["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"],
-    &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"],
     &[
-        "clippy", "--no-default-features", "--package", "ruggine-core", "--package", "ruggine-crypto",
-        "--package", "ruggine-server", "--package", "ruggine-client-sdk", "--", "--deny", "warnings",
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "--deny",
+        "warnings",
+    ],
+    &[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ],
+    &[
+        "clippy",
+        "--no-default-features",
+        "--package",
+        "ruggine-core",
+        "--package",
+        "ruggine-crypto",
+        "--package",
+        "ruggine-server",
+        "--package",
+        "ruggine-client-sdk",
+        "--",
+        "--deny",
+        "warnings",
     ],
 ];
 
@@ -37,12 +63,23 @@ pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<()> {
         }
     }
     let mut count = Count::default();
-    let nextest = cargo(&["nextest", "run", "--workspace", "--all-features", "--no-fail-fast"]);
+    let nextest = cargo(&[
+        "nextest",
+        "run",
+        "--workspace",
+        "--all-features",
+        "--no-fail-fast",
+    ]);
     count.add_nextest(&run_and_read(nextest)?)?;
     let doc_tests = cargo(&["test", "--workspace", "--all-features", "--doc"]);
     count.add_libtest(&run_and_read(doc_tests)?)?;
     // Criterion runs each bench once, as a test of the bench itself.
-    command::run(cargo(&["test", "--package", "ruggine-benches", "--benches"]))?;
+    command::run(cargo(&[
+        "test",
+        "--package",
+        "ruggine-benches",
+        "--benches",
+    ]))?;
     if !arguments.only_tests {
         let mut docs = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
         docs.env("RUSTDOCFLAGS", "--deny warnings");
@@ -52,4 +89,3 @@ pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<()> {
     say(&count.to_string());
     Ok(())
 }
-

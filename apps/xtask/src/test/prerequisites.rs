@@ -42,7 +42,10 @@ fn install_packages(packages: &[&str]) -> anyhow::Result<()> {
         );
     }
     run(program("apt-get", &["update", "-qq"]))?;
-    let mut install = program("apt-get", &["install", "-y", "-qq", "--no-install-recommends"]);
+    let mut install = program(
+        "apt-get",
+        &["install", "-y", "-qq", "--no-install-recommends"],
+    );
     install
         .args(packages)
         .env("DEBIAN_FRONTEND", "noninteractive");

@@ -80,9 +80,11 @@ pub(super) fn set_tokens(db: &Connection, tokens: Option<&Tokens>) -> StoreResul
 
 pub(super) fn write_counter(db: &Connection) -> StoreResult<u64> {
     let counter: Option<i64> = db
-        .query_row("SELECT value FROM meta WHERE name = ?1", [WRITE_COUNTER], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT value FROM meta WHERE name = ?1",
+            [WRITE_COUNTER],
+            |row| row.get(0),
+        )
         .optional()
         .map_err(database)?;
     u64::try_from(counter.unwrap_or(0)).map_err(|_| StoreError::Inconsistent(WRITE_COUNTER))

@@ -64,7 +64,10 @@ pub(super) fn put_conversation(
             integer(begin),
             integer(conversation.own_read.get()),
             conversation.role.map(Role::as_str),
-            conversation.peer.as_ref().map(ruggine_core::UserId::as_bytes),
+            conversation
+                .peer
+                .as_ref()
+                .map(ruggine_core::UserId::as_bytes),
             integer(conversation.roster_version),
         ],
     )
@@ -105,9 +108,8 @@ fn conversation(db: &Connection, row: &Row<'_>) -> StoreResult<ConversationRecor
         None => None,
         Some(_) => one(db, conv, seq(row, "newest")?)?,
     };
-    let count = |column| {
-        number(row, column).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
-    };
+    let count =
+        |column| number(row, column).map(|number| u32::try_from(number).unwrap_or(u32::MAX));
     Ok(ConversationRecord {
         id: conv,
         kind: ConversationKind::from_name(&text(row, "kind")?),

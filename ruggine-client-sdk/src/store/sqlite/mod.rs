@@ -14,7 +14,9 @@ use ruggine_core::api::account::User;
 use ruggine_core::api::conversation::Conversation;
 use ruggine_core::api::member::Member;
 use ruggine_core::api::session::Tokens;
-use ruggine_core::{Blob, ClientMsgId, ConversationId, ErrorCode, Incarnation, Seq, Timestamp, UserId};
+use ruggine_core::{
+    Blob, ClientMsgId, ConversationId, ErrorCode, Incarnation, Seq, Timestamp, UserId,
+};
 use rusqlite::{Connection, ErrorCode as SqliteCode, Transaction, TransactionBehavior};
 use zeroize::Zeroizing;
 
@@ -47,7 +49,10 @@ impl SqliteStore {
         connection.busy_timeout(BUSY).map_err(database)?;
         let key = key.key()?;
         // A raw key: SQLCipher then derives nothing from it.
-        let pragma = Zeroizing::new(format!("PRAGMA key = \"x'{}'\"", &*Zeroizing::new(hex(key.as_slice()))));
+        let pragma = Zeroizing::new(format!(
+            "PRAGMA key = \"x'{}'\"",
+            &*Zeroizing::new(hex(key.as_slice()))
+        ));
         connection.execute_batch(&pragma).map_err(database)?;
         connection
             .execute_batch(

@@ -3,9 +3,9 @@
 use ruggine_core::{Blob, ClientMsgId, ConversationId, DeviceId, ErrorCode, Seq, Timestamp};
 use rusqlite::{Connection, Row, params};
 
+use super::database;
 use super::identity::{self, count_write};
 use super::rows::{collect, id, integer, seq, time};
-use super::database;
 use crate::store::{LogRow, OutboxRecord, SendProgress, StoreResult};
 
 pub(super) fn enqueue(

@@ -33,7 +33,9 @@ pub(super) fn seq(row: &Row<'_>, column: &'static str) -> StoreResult<Seq> {
 }
 
 pub(super) fn time(row: &Row<'_>, column: &'static str) -> StoreResult<Timestamp> {
-    row.get(column).map(Timestamp::from_millis).map_err(database)
+    row.get(column)
+        .map(Timestamp::from_millis)
+        .map_err(database)
 }
 
 pub(super) fn text(row: &Row<'_>, column: &'static str) -> StoreResult<String> {

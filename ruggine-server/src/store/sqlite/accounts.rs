@@ -15,13 +15,14 @@ impl AccountStore for SqliteStore {
     async fn create_user(&self, user: NewUser) -> StoreResult<CreateUser> {
         let mut writing = self.write().await?;
         let mut tx = writing.begin().await?;
-        let claimed =
-            sqlx::query("INSERT INTO usernames (username, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
-                .bind(user.username.as_str())
-                .bind(&user.id.as_bytes()[..])
-                .execute(&mut *tx)
-                .await
-                .map_err(store_error)?;
+        let claimed = sqlx::query(
+            "INSERT INTO usernames (username, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        )
+        .bind(user.username.as_str())
+        .bind(&user.id.as_bytes()[..])
+        .execute(&mut *tx)
+        .await
+        .map_err(store_error)?;
         if claimed.rows_affected() == 0 {
             return Ok(CreateUser::UsernameTaken);
         }
@@ -49,8 +50,14 @@ impl AccountStore for SqliteStore {
         .fetch_optional(&self.readers)
         .await
         .map_err(store_error)?;
-        row.map(|row| Columns { table: TABLE, row: &row }.user())
-            .transpose()
+        row.map(|row| {
+            Columns {
+                table: TABLE,
+                row: &row,
+            }
+            .user()
+        })
+        .transpose()
     }
 
     async fn users(&self, ids: Vec<UserId>) -> StoreResult<Vec<UserRecord>> {
@@ -83,7 +90,13 @@ impl AccountStore for SqliteStore {
         .await
         .map_err(store_error)?;
         rows.iter()
-            .map(|row| Columns { table: "members", row }.id("user_id"))
+            .map(|row| {
+                Columns {
+                    table: "members",
+                    row,
+                }
+                .id("user_id")
+            })
             .collect()
     }
 }

@@ -33,10 +33,7 @@ const SELECT_FOR_USER: &str = "WITH mine AS (
      ORDER BY c.conv_id";
 
 impl ConversationStore for SqliteStore {
-    async fn create_conversation(
-        &self,
-        new: NewConversation,
-    ) -> StoreResult<CreateConversation> {
+    async fn create_conversation(&self, new: NewConversation) -> StoreResult<CreateConversation> {
         let mut writing = self.write().await?;
         let mut tx = writing.begin().await?;
         if let Some(existing) = existing(&mut tx, &new).await? {
@@ -116,7 +113,10 @@ impl ConversationStore for SqliteStore {
         .map_err(store_error)?;
         rows.iter()
             .map(|row| {
-                let columns = Columns { table: "members", row };
+                let columns = Columns {
+                    table: "members",
+                    row,
+                };
                 Ok(Membership {
                     conversation: columns.id("conv_id")?,
                     roster_version: columns.number("roster_version")?,
@@ -140,7 +140,10 @@ impl ConversationStore for SqliteStore {
         .map_err(store_error)?;
         rows.iter()
             .map(|row| {
-                let columns = Columns { table: "members", row };
+                let columns = Columns {
+                    table: "members",
+                    row,
+                };
                 Ok((columns.id("user_id")?, columns.count("conversations")?))
             })
             .collect()
@@ -174,7 +177,10 @@ impl ConversationStore for SqliteStore {
         let members = rows
             .iter()
             .map(|row| {
-                let columns = Columns { table: "members", row };
+                let columns = Columns {
+                    table: "members",
+                    row,
+                };
                 Ok(MemberRecord {
                     user: columns.user()?,
                     role: columns.role()?.unwrap_or(Role::Unknown),
@@ -206,7 +212,10 @@ impl ConversationStore for SqliteStore {
         let Some(row) = row else {
             return Ok(None);
         };
-        let columns = Columns { table: "conversations", row: &row };
+        let columns = Columns {
+            table: "conversations",
+            row: &row,
+        };
         let rows = sqlx::query(
             "SELECT u.user_id,
                     (SELECT role FROM members m WHERE m.conv_id = ?1 AND m.user_id = u.user_id
@@ -223,7 +232,10 @@ impl ConversationStore for SqliteStore {
         let users = rows
             .iter()
             .map(|row| {
-                let columns = Columns { table: "members", row };
+                let columns = Columns {
+                    table: "members",
+                    row,
+                };
                 Ok(RosterUser {
                     id: columns.id("user_id")?,
                     role: columns.role()?,
@@ -243,11 +255,12 @@ impl ConversationStore for SqliteStore {
 
     async fn roster(&self, id: ConversationId) -> StoreResult<Option<Roster>> {
         let mut tx = self.readers.begin().await.map_err(store_error)?;
-        let row = sqlx::query("SELECT roster_version, last_seq FROM conversations WHERE conv_id = ?1")
-            .bind(&id.as_bytes()[..])
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(store_error)?;
+        let row =
+            sqlx::query("SELECT roster_version, last_seq FROM conversations WHERE conv_id = ?1")
+                .bind(&id.as_bytes()[..])
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(store_error)?;
         let Some(row) = row else {
             return Ok(None);
         };
@@ -258,11 +271,17 @@ impl ConversationStore for SqliteStore {
         .fetch_all(&mut *tx)
         .await
         .map_err(store_error)?;
-        let columns = Columns { table: "conversations", row: &row };
+        let columns = Columns {
+            table: "conversations",
+            row: &row,
+        };
         let members = rows
             .iter()
             .map(|row| {
-                let columns = Columns { table: "members", row };
+                let columns = Columns {
+                    table: "members",
+                    row,
+                };
                 Ok((columns.id("user_id")?, columns.seq("from_seq")?))
             })
             .collect::<StoreResult<Vec<_>>>()?;
@@ -297,7 +316,11 @@ impl ConversationStore for SqliteStore {
         .fetch_one(&mut *tx)
         .await
         .map_err(store_error)?;
-        let seq = Columns { table: "conversations", row: &row }.seq("last_seq")?;
+        let seq = Columns {
+            table: "conversations",
+            row: &row,
+        }
+        .seq("last_seq")?;
         for effect in &change.effects {
             apply(&mut tx, id, *effect, seq).await?;
         }
@@ -328,7 +351,11 @@ async fn existing(
         .await
         .map_err(store_error)?;
         if let Some(row) = row {
-            let id = Columns { table: "directs", row: &row }.id("conv_id")?;
+            let id = Columns {
+                table: "directs",
+                row: &row,
+            }
+            .id("conv_id")?;
             return Ok(Some(CreateConversation::Existed(id)));
         }
     }
@@ -340,9 +367,13 @@ async fn existing(
     let Some(row) = row else {
         return Ok(None);
     };
-    let columns = Columns { table: "conversations", row: &row };
+    let columns = Columns {
+        table: "conversations",
+        row: &row,
+    };
     let creator: UserId = columns.id("creator")?;
-    let same = creator == new.notice.sender && columns.kind()? == new.kind && columns.mode()? == new.mode;
+    let same =
+        creator == new.notice.sender && columns.kind()? == new.kind && columns.mode()? == new.mode;
     Ok(Some(if same {
         CreateConversation::Existed(new.id)
     } else {
@@ -362,7 +393,9 @@ fn pair(new: &NewConversation) -> Option<[UserId; 2]> {
 
 async fn claim_pair(connection: &mut SqliteConnection, new: &NewConversation) -> StoreResult<()> {
     let Some([low, high]) = pair(new) else {
-        return Err(StoreError::Refused("a direct conversation has two members".into()));
+        return Err(StoreError::Refused(
+            "a direct conversation has two members".into(),
+        ));
     };
     sqlx::query("INSERT INTO directs (low_user, high_user, mode, conv_id) VALUES (?1, ?2, ?3, ?4)")
         .bind(&low.as_bytes()[..])
@@ -384,8 +417,14 @@ async fn roster_version(
         .fetch_optional(connection)
         .await
         .map_err(store_error)?;
-    row.map(|row| Columns { table: "conversations", row: &row }.number("roster_version"))
-        .transpose()
+    row.map(|row| {
+        Columns {
+            table: "conversations",
+            row: &row,
+        }
+        .number("roster_version")
+    })
+    .transpose()
 }
 
 async fn begin_stay(
@@ -431,12 +470,17 @@ async fn apply(
     if changed.rows_affected() == 1 {
         Ok(())
     } else {
-        Err(StoreError::Refused("the roster was judged without this member".into()))
+        Err(StoreError::Refused(
+            "the roster was judged without this member".into(),
+        ))
     }
 }
 
 fn conversation(row: &SqliteRow) -> StoreResult<ConversationRecord> {
-    let columns = Columns { table: "conversations", row };
+    let columns = Columns {
+        table: "conversations",
+        row,
+    };
     Ok(ConversationRecord {
         id: columns.id("conv_id")?,
         kind: columns.kind()?,

@@ -9,9 +9,7 @@ use sqlx::{Connection, Row};
 
 use super::rows::{Columns, integer};
 use super::{SqliteStore, open_error, store_error};
-use crate::store::{
-    Maintenance, OpenStoreError, SealedText, StoreError, StoreFacts, StoreResult,
-};
+use crate::store::{Maintenance, OpenStoreError, SealedText, StoreError, StoreFacts, StoreResult};
 
 /// The newest migration in the database; `None` in an empty one.
 pub(super) async fn schema_version(
@@ -134,12 +132,14 @@ impl Maintenance for SqliteStore {
     async fn register_key(&self, kid: String, record: SealedText) -> StoreResult<()> {
         let mut writing = self.write().await?;
         let mut tx = writing.begin().await?;
-        sqlx::query("INSERT INTO sealing_keys (kid, record) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
-            .bind(kid)
-            .bind(&*record)
-            .execute(&mut *tx)
-            .await
-            .map_err(store_error)?;
+        sqlx::query(
+            "INSERT INTO sealing_keys (kid, record) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        )
+        .bind(kid)
+        .bind(&*record)
+        .execute(&mut *tx)
+        .await
+        .map_err(store_error)?;
         tx.commit().await.map_err(store_error)
     }
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use ruggine_core::api::conversation::Role;
-use ruggine_core::policy::{self, Action};
 use ruggine_core::api::message::PageStart;
+use ruggine_core::policy::{self, Action};
 use ruggine_core::{ConversationId, DeviceId, Seq, Timestamp, UserId};
 use ruggine_crypto::random;
 use sqlx::sqlite::SqliteConnection;
@@ -19,11 +19,14 @@ use crate::store::{
     StoredRow,
 };
 
-const SELECT_DUPLICATE: &str = "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
+const SELECT_DUPLICATE: &str =
+    "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
      FROM messages WHERE conv_id = ?1 AND device_id = ?2 AND client_msg_id = ?3";
-const SELECT_ASCENDING: &str = "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
+const SELECT_ASCENDING: &str =
+    "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
      FROM messages WHERE conv_id = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4";
-const SELECT_DESCENDING: &str = "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
+const SELECT_DESCENDING: &str =
+    "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
      FROM messages WHERE conv_id = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq DESC LIMIT ?4";
 
 impl MessageStore for SqliteStore {
@@ -91,7 +94,10 @@ impl MessageStore for SqliteStore {
         .map_err(store_error)?;
         rows.iter()
             .map(|row| {
-                let columns = Columns { table: "conversations", row };
+                let columns = Columns {
+                    table: "conversations",
+                    row,
+                };
                 Ok(ConversationHead {
                     conversation: columns.id("conv_id")?,
                     head: columns.seq("last_seq")?,
@@ -116,7 +122,10 @@ impl MessageStore for SqliteStore {
         .map_err(store_error)?;
         rows.iter()
             .map(|row| {
-                let columns = Columns { table: "outbox", row };
+                let columns = Columns {
+                    table: "outbox",
+                    row,
+                };
                 let id: [u8; 16] = columns
                     .blob("batch_id")?
                     .try_into()
@@ -224,7 +233,10 @@ impl Appender<'_> {
         .map_err(store_error)?;
         let head = row
             .map(|row| {
-                let columns = Columns { table: "conversations", row: &row };
+                let columns = Columns {
+                    table: "conversations",
+                    row: &row,
+                };
                 Ok::<_, StoreError>(LogHead {
                     last: columns.seq("last_seq")?,
                     roster_version: columns.number("roster_version")?,
@@ -249,7 +261,13 @@ impl Appender<'_> {
             .await
             .map_err(store_error)?;
         found
-            .map(|row| Columns { table: "messages", row: &row }.message())
+            .map(|row| {
+                Columns {
+                    table: "messages",
+                    row: &row,
+                }
+                .message()
+            })
             .transpose()
     }
 
@@ -267,7 +285,11 @@ impl Appender<'_> {
         .map_err(store_error)?;
         let role = match row {
             None => None,
-            Some(row) => Columns { table: "members", row: &row }.role()?,
+            Some(row) => Columns {
+                table: "members",
+                row: &row,
+            }
+            .role()?,
         };
         self.roles.insert((id, user), role);
         Ok(role)
@@ -340,10 +362,7 @@ pub(super) async fn record_batch(
     Ok(Some(BatchId(id)))
 }
 
-async fn delete_batches(
-    connection: &mut SqliteConnection,
-    batches: &[BatchId],
-) -> StoreResult<()> {
+async fn delete_batches(connection: &mut SqliteConnection, batches: &[BatchId]) -> StoreResult<()> {
     if batches.is_empty() {
         return Ok(());
     }
@@ -374,7 +393,10 @@ pub(super) async fn windows(
     let mut last = Seq::ZERO;
     let mut windows = Vec::with_capacity(rows.len());
     for row in &rows {
-        let columns = Columns { table: "members", row };
+        let columns = Columns {
+            table: "members",
+            row,
+        };
         windows.push(columns.window()?);
         last = columns.seq("last_seq")?;
     }
@@ -399,7 +421,13 @@ async fn select(
         .await
         .map_err(store_error)?;
     rows.iter()
-        .map(|row| Columns { table: "messages", row }.message())
+        .map(|row| {
+            Columns {
+                table: "messages",
+                row,
+            }
+            .message()
+        })
         .collect()
 }
 
@@ -418,7 +446,15 @@ async fn read_forward(
             }
             Segment::Rows(from, to) => (from, to),
         };
-        let rows = select(connection, SELECT_ASCENDING, query.conversation, from, to, query.rows_max).await?;
+        let rows = select(
+            connection,
+            SELECT_ASCENDING,
+            query.conversation,
+            from,
+            to,
+            query.rows_max,
+        )
+        .await?;
         for row in rows {
             if !budget.admits(&row) {
                 return Ok(items);
@@ -444,7 +480,15 @@ async fn read_backward(
             }
             Segment::Rows(from, to) => (from, to),
         };
-        let rows = select(connection, SELECT_DESCENDING, query.conversation, from, to, query.rows_max).await?;
+        let rows = select(
+            connection,
+            SELECT_DESCENDING,
+            query.conversation,
+            from,
+            to,
+            query.rows_max,
+        )
+        .await?;
         for row in rows {
             if !budget.admits(&row) {
                 break 'plan;
@@ -477,4 +521,3 @@ impl Budget {
         fits
     }
 }
-

@@ -55,7 +55,9 @@ impl SqliteStore {
     /// remains), or the settings that make a commit durable are not in force.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenStoreError> {
         let path = path.as_ref().to_path_buf();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
             create_private_folder(folder)?;
         }
@@ -150,7 +152,11 @@ fn create_private_folder(folder: &Path) -> Result<(), OpenStoreError> {
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenStoreError> {
-    let known = MIGRATIONS.iter().map(|step| step.version).max().unwrap_or(0);
+    let known = MIGRATIONS
+        .iter()
+        .map(|step| step.version)
+        .max()
+        .unwrap_or(0);
     let found: Option<i64> = maintenance::schema_version(connection)
         .await
         .map_err(open_error)?;

@@ -40,7 +40,10 @@ impl PositionStore for SqliteStore {
         .map_err(store_error)?;
         rows.iter()
             .map(|row| {
-                let columns = Columns { table: "conversations", row };
+                let columns = Columns {
+                    table: "conversations",
+                    row,
+                };
                 Ok(HeadRecord {
                     conversation: columns.id("conv_id")?,
                     kind: columns.kind()?,
@@ -113,7 +116,11 @@ async fn delivered(
     .fetch_one(connection)
     .await
     .map_err(store_error)?;
-    Columns { table: "device_cursors", row: &row }.seq("delivered")
+    Columns {
+        table: "device_cursors",
+        row: &row,
+    }
+    .seq("delivered")
 }
 
 async fn read(

@@ -10,7 +10,8 @@ use ruggine_core::{Seq, Timestamp};
 use super::store_error;
 use crate::store::{StoreError, StoreResult, StoredRow, UserRecord, Window};
 
-pub(super) const MESSAGE_COLUMNS: &str = "conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body";
+pub(super) const MESSAGE_COLUMNS: &str =
+    "conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body";
 
 /// A row together with the table's name, for errors that say where.
 pub(super) struct Columns<'a> {

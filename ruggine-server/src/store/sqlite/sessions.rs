@@ -79,8 +79,13 @@ impl SessionStore for SqliteStore {
         .fetch_optional(&self.readers)
         .await
         .map_err(store_error)?;
-        row.map(|row| session(&Columns { table: "sessions", row: &row }))
-            .transpose()
+        row.map(|row| {
+            session(&Columns {
+                table: "sessions",
+                row: &row,
+            })
+        })
+        .transpose()
     }
 
     async fn rotate_tokens(&self, rotation: RotateTokens) -> StoreResult<Rotated> {
@@ -102,7 +107,10 @@ impl SessionStore for SqliteStore {
         let Some(row) = row else {
             return Ok(Rotated::Unknown);
         };
-        let columns = Columns { table: "tokens", row: &row };
+        let columns = Columns {
+            table: "tokens",
+            row: &row,
+        };
         let session: SessionId = columns.id("session_id")?;
         let generation = columns.integer("generation")?;
         let current = columns.integer("current")?;
@@ -143,7 +151,12 @@ impl SessionStore for SqliteStore {
         .await
         .map_err(store_error)?;
         rows.iter()
-            .map(|row| session(&Columns { table: "sessions", row }))
+            .map(|row| {
+                session(&Columns {
+                    table: "sessions",
+                    row,
+                })
+            })
             .collect()
     }
 
@@ -176,7 +189,13 @@ impl SessionStore for SqliteStore {
         .map_err(store_error)?;
         let live = rows
             .iter()
-            .map(|row| Columns { table: "sessions", row }.id("session_id"))
+            .map(|row| {
+                Columns {
+                    table: "sessions",
+                    row,
+                }
+                .id("session_id")
+            })
             .collect::<StoreResult<HashSet<SessionId>>>()?;
         Ok(sessions
             .into_iter()
@@ -274,7 +293,10 @@ async fn secret_matches(
     let Some(row) = row else {
         return Ok(false);
     };
-    let columns = Columns { table: "devices", row: &row };
+    let columns = Columns {
+        table: "devices",
+        row: &row,
+    };
     let stored: [u8; 32] = columns
         .blob("secret_hash")?
         .try_into()

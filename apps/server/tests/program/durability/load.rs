@@ -9,7 +9,9 @@ use ruggine_core::api::sync::{Heads, Hello};
 use ruggine_core::codec::Encoding;
 use ruggine_core::version::ProtocolVersion;
 use ruggine_core::{ConversationId, DeviceId, Event, Incarnation, Seq};
-use ruggine_server::testing::{Ending, History, Pending, Person, SocketClient, patiently, text_message};
+use ruggine_server::testing::{
+    Ending, History, Pending, Person, SocketClient, patiently, text_message,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -32,7 +34,10 @@ pub(super) struct Stage {
 #[derive(Debug)]
 pub(super) struct Load {
     stage: watch::Sender<Stage>,
-    acks: (mpsc::UnboundedSender<SocketAddr>, mpsc::UnboundedReceiver<SocketAddr>),
+    acks: (
+        mpsc::UnboundedSender<SocketAddr>,
+        mpsc::UnboundedReceiver<SocketAddr>,
+    ),
     record: Record,
     senders: JoinSet<()>,
     listeners: JoinSet<DeviceId>,
@@ -162,10 +167,22 @@ impl Record {
         let mut history = self.history();
         match item {
             Item::Row(row) if row.kind == RowKind::Message => {
-                history.read(device, conversation, row.seq, row.client_msg_id, &row.payload);
+                history.read(
+                    device,
+                    conversation,
+                    row.seq,
+                    row.client_msg_id,
+                    &row.payload,
+                );
             }
             Item::Row(row) => {
-                history.read_notice(device, conversation, row.seq, row.client_msg_id, &row.payload);
+                history.read_notice(
+                    device,
+                    conversation,
+                    row.seq,
+                    row.client_msg_id,
+                    &row.payload,
+                );
             }
             other => panic!("everybody may see everything, and here is {other:?}"),
         }
@@ -244,7 +261,10 @@ impl Sender {
     fn write(&mut self) -> Send {
         let conversation = self.conversations[self.written % self.conversations.len()];
         self.written += 1;
-        let words = format!("number {} of {}", self.written, self.person.login.user.username);
+        let words = format!(
+            "number {} of {}",
+            self.written, self.person.login.user.username
+        );
         let message = text_message(conversation, &words);
         self.record.history().sent(
             conversation,
@@ -340,8 +360,15 @@ impl Listener {
             };
             let page = socket.try_call(request).await?.expect("a member may read");
             self.record.counts_in(page.incarnation);
-            assert_eq!(page.from, after.next(), "a page begins where it was asked to");
-            assert!(page.to > after, "{conversation} ends at {after}, which is before {head}");
+            assert_eq!(
+                page.from,
+                after.next(),
+                "a page begins where it was asked to"
+            );
+            assert!(
+                page.to > after,
+                "{conversation} ends at {after}, which is before {head}"
+            );
             for item in &page.items {
                 let (_, to) = item.span().expect("the server is of this build");
                 self.apply(conversation, item, to);

@@ -43,11 +43,31 @@ static int sync_and_count(long call, int fd) {
     if (result == 0 && count) {
         char letter = kind(fd);
         int file = open(count, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (file < 0 || write(file, &letter, 1) != 1) abort();
+        if (file < 0 || syscall(SYS_write, file, &letter, 1) != 1) abort();
         close(file);
     }
     errno = error;
     return (int)result;
+}
+
+/* A disk without room takes no more of a write-ahead log. */
+static int full(int fd) {
+    const char *name = getenv("SHIM_FULL");
+    if (!name || access(name, F_OK) != 0 || kind(fd) != 'w') return 0;
+    errno = ENOSPC;
+    return 1;
+}
+
+ssize_t write(int fd, const void *bytes, size_t count) {
+    return full(fd) ? -1 : syscall(SYS_write, fd, bytes, count);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
+    return full(fd) ? -1 : syscall(SYS_pwrite64, fd, bytes, count, at);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off_t at) {
+    return full(fd) ? -1 : syscall(SYS_pwrite64, fd, bytes, count, at);
 }
 
 int fsync(int fd) { return sync_and_count(SYS_fsync, fd); }
@@ -60,6 +80,7 @@ pub(super) struct Shim {
     library: PathBuf,
     count: PathBuf,
     broken: PathBuf,
+    full: PathBuf,
     pause: Option<u32>,
 }
 
@@ -84,6 +105,7 @@ impl Shim {
             library,
             count: folder.join("syncs"),
             broken: folder.join("broken"),
+            full: folder.join("full"),
             pause: None,
         }
     }
@@ -99,7 +121,8 @@ impl Shim {
         let setup = setup
             .env("LD_PRELOAD", &self.library)
             .env("SHIM_COUNT", &self.count)
-            .env("SHIM_BROKEN", &self.broken);
+            .env("SHIM_BROKEN", &self.broken)
+            .env("SHIM_FULL", &self.full);
         match self.pause {
             Some(pause) => setup.env("SHIM_PAUSE_US", pause.to_string()),
             None => setup,
@@ -117,8 +140,17 @@ impl Shim {
         std::fs::write(&self.broken, "").expect("the folder can be written");
     }
 
-    /// Syncs succeed again.
+    /// From now on a write-ahead log cannot be written.
+    pub(super) fn fill_disk(&self) {
+        std::fs::write(&self.full, "").expect("the folder can be written");
+    }
+
+    /// The disk is as it should be again.
     pub(super) fn mend_disk(&self) {
-        std::fs::remove_file(&self.broken).expect("the disk is broken");
+        for trouble in [&self.broken, &self.full] {
+            if trouble.exists() {
+                std::fs::remove_file(trouble).expect("the folder can be written");
+            }
+        }
     }
 }
