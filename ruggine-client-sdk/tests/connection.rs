@@ -395,10 +395,9 @@ async fn waits_are_random_and_below_a_bound_that_doubles() {
 
 #[tokio::test]
 async fn who_asks_to_hurry_does_not_wait() {
-    let script = Script::start(World::new(), slow());
-    script.transport.refuse(true);
-    let mut script = script;
+    let mut script = Script::start(World::new(), slow());
     let wire = script.greeted().await;
+    script.transport.refuse(true);
     drop(wire);
     script.wait_for(is_waiting).await;
     script.transport.refuse(false);
@@ -754,6 +753,24 @@ async fn rows_out_of_order_are_read_in_order() {
 }
 
 #[tokio::test]
+async fn a_row_that_is_told_twice_at_once_is_handed_on_once() {
+    let mut world = World::new();
+    let id = world.room(5);
+    let served = Script::start(world, quick()).serve_well().await;
+    served.has(id, 5).await;
+    let mut events = served.client.events();
+    for number in 6..=10 {
+        let event = served.world.lock().write(id, &format!("row {number}"));
+        for _ in 0..3 {
+            served.tell(&Event::Message(event.clone()));
+        }
+    }
+    let rows = rows_told(&mut events, id, seq(10)).await;
+    assert_whole(&rows, 6, 10);
+    assert_whole(&kept(served.store.direct(), id), 1, 10);
+}
+
+#[tokio::test]
 async fn spans_that_end_before_they_begin_cross_nothing() {
     let (served, id) = lied_to(|world, id| {
         let hole = |from, to| {
@@ -853,6 +870,7 @@ async fn lied_to_with_pages(
         world.answer(asked)
     });
     let mut events = served.client.events();
+    let told = tokio::spawn(async move { rows_told(&mut events, id, seq(151)).await });
     served.online().await;
     // However often it was lied to, it asks when it hears that there is more.
     patiently("the true rows to be stored", async {
@@ -882,8 +900,8 @@ async fn lied_to_with_pages(
     assert_eq!(all_words(&rows), words);
     // Whatever was told, was told once and in order.
     served.write(id, "the end");
-    let told = rows_told(&mut events, id, seq(151)).await;
-    assert!(told.is_sorted_by(|one, other| one.seq < other.seq));
+    let told = told.await.expect("every row is told");
+    assert_whole(&told, 51, 151);
 }
 
 #[tokio::test]
@@ -1371,4 +1389,37 @@ async fn garbage_of_every_kind_never_ends_a_client() {
     }
     served.settled().await;
     assert_sound(served.store.direct());
+}
+
+/// A login that comes while the client waits is not left waiting.
+#[tokio::test]
+async fn a_login_does_not_wait_for_the_next_attempt() {
+    let mut script = Script::start(World::new(), slow());
+    let wire = script.greeted().await;
+    drop(wire);
+    script.wait_for(is_waiting).await;
+    let client = script.client.clone();
+    let logging_in = async {
+        let login = client.log_in("ada", SecretText::new("four unrelated quiet words"), None);
+        login.await.expect("the script agrees")
+    };
+    let world = script.world.clone();
+    let agreeing = async {
+        let mut wire = script.arrival().await;
+        let asked = wire.asked().await;
+        let known = asked.read::<LogIn>().device.expect("it names its device");
+        assert_eq!(known.id, world.device);
+        let login = Login {
+            user: world.me.clone(),
+            device: world.device,
+            device_secret: None,
+            session: SessionId::new(now()),
+            tokens: tokens("two"),
+        };
+        wire.reply(result::<LogIn>(&asked, &login));
+        while wire.try_asked().await.is_some() {}
+    };
+    tokio::join!(logging_in, agreeing);
+    let hello = script.arrival().await.asked().await.read::<Hello>();
+    assert_eq!(hello.token, tokens("two").access);
 }

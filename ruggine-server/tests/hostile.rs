@@ -1,6 +1,10 @@
 //! Peers that break the rules, on real sockets: each gets the answer that the
 //! protocol names, its neighbours notice nothing, and nothing of it is kept.
 #![cfg(all(feature = "http", feature = "sqlite", feature = "metrics"))]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at what it does not expect, in its helpers too"
+)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -1349,7 +1353,7 @@ async fn bytes_beyond_a_bound_are_refused_before_they_are_read() {
     scene.is_unharmed("JSON beyond its bounds").await;
 
     let http = http.with_encoding(Encoding::MsgPack);
-    let mut deep = vec![0x81, 0xa1, b'a'].repeat(10_000);
+    let mut deep = [0x81, 0xa1, b'a'].repeat(10_000);
     deep.push(0xc0);
     let mut cases: Vec<(Vec<u8>, ErrorCode)> = vec![
         (deep, ErrorCode::BadFrame),

@@ -2,6 +2,10 @@
 //! word that the protocol has for it, stores nothing, and is well again when the
 //! time that was named is over.
 #![cfg(all(feature = "http", feature = "sqlite"))]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at what it does not expect, in its helpers too"
+)]
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -25,7 +25,7 @@ use ruggine_core::frame::{ClientFrame, ErrorFrame, ResultFrame};
 use ruggine_core::secret::SecretText;
 use ruggine_core::{
     ApiError, Blob, ClientMsgId, ConversationId, DeviceId, ErrorCode, Event, Incarnation, Seq,
-    SessionId, UserId,
+    SessionId, Timestamp, UserId,
 };
 use ruggine_server::testing::patiently;
 use tempfile::TempDir;
@@ -179,6 +179,9 @@ pub(crate) struct World {
     pub(crate) incarnation: Incarnation,
     pub(crate) rooms: BTreeMap<ConversationId, Room>,
     pub(crate) requests: Vec<Asked>,
+    /// Whether rows that the client sent are told back to it.
+    pub(crate) tells: bool,
+    untold: Vec<MessageEvent>,
 }
 
 impl World {
@@ -189,6 +192,8 @@ impl World {
             incarnation: Incarnation::new(7),
             rooms: BTreeMap::new(),
             requests: Vec::new(),
+            tells: true,
+            untold: Vec::new(),
         }
     }
 
@@ -361,7 +366,8 @@ impl World {
             row.sender = me;
             row.device = device;
             row.client_msg_id = send.client_msg_id;
-            self.add(id, Item::Row(row.clone()));
+            let event = self.add(id, Item::Row(row.clone()));
+            self.untold.push(event);
             row
         });
         Ack {
@@ -426,9 +432,9 @@ impl World {
 pub(crate) fn tokens(name: &str) -> Tokens {
     Tokens {
         access: SecretText::new(format!("access {name}")),
-        access_expires_at: now(),
+        access_expires_at: Timestamp::from_millis(1_900_000_000_000),
         refresh: SecretText::new(format!("refresh {name}")),
-        refresh_expires_at: now(),
+        refresh_expires_at: Timestamp::from_millis(1_900_000_000_000),
     }
 }
 
@@ -558,13 +564,24 @@ async fn serve_all(
         *connections.lock() += 1;
         *line.lock() = Some(end.to_client.clone());
         while let Some(frame) = end.from_client.recv().await {
-            let reply = rule(&mut world.lock(), &Asked::new(frame));
+            let (reply, events) = {
+                let mut world = world.lock();
+                let reply = rule(&mut world, &Asked::new(frame));
+                let events = std::mem::take(&mut world.untold);
+                (reply, if world.tells { events } else { Vec::new() })
+            };
             match reply {
                 Reply::Frame(frame) => {
                     let _ = end.to_client.send(Received::Frame(frame));
                 }
                 Reply::Silence => {}
                 Reply::Lose => break,
+            }
+            for event in events {
+                let frame = Event::Message(event)
+                    .encode(CODEC)
+                    .expect("events are plain data");
+                let _ = end.to_client.send(Received::Frame(frame));
             }
         }
         line.lock().take();
