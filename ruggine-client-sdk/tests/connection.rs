@@ -539,7 +539,7 @@ async fn garbage_in_place_of_a_greeting_ends_the_connection_only() {
         wire.try_asked().await.is_none(),
         "the connection is given up"
     );
-    script.greeted().await;
+    let _wire = script.greeted().await;
     script
         .wait_for(|state| *state == ConnectionState::Online)
         .await;

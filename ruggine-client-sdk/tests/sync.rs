@@ -11,10 +11,10 @@ use ruggine_client_sdk::{ClientEvent, ConnectionState};
 use ruggine_core::api::conversation::{ProtectionMode, Role};
 use ruggine_core::api::member::List as MemberList;
 use ruggine_core::api::message::{Item, PageRequest, RowKind};
-use ruggine_core::api::sync::HeadsRequest;
+use ruggine_core::api::sync::{HeadsRequest, Hello};
 use ruggine_core::codec::Encoding;
 use ruggine_core::content::{Content, Text, Title};
-use ruggine_core::event::{HeadMark, ResyncEvent};
+use ruggine_core::event::{HeadMark, ResyncEvent, TypingEvent};
 use ruggine_core::{ConversationId, Event, Seq, UserId};
 use ruggine_server::testing::{Person, TestServer, eventually, patiently, text_message};
 use support::device::Device;
@@ -927,7 +927,7 @@ async fn heads_that_do_not_fit_into_the_greeting_are_asked_for() {
     let hello = wire.asked().await;
     let mut heads = script.world.heads();
     heads.next = Some(first);
-    wire.reply(result::<ruggine_core::api::sync::Hello>(&hello, &heads));
+    wire.reply(result::<Hello>(&hello, &heads));
     let more = wire.asked_for::<HeadsRequest>(&mut script.world).await;
     let request = more.read::<HeadsRequest>();
     assert_eq!(request.after, Some(first));
@@ -970,7 +970,19 @@ async fn rows_stored_while_the_connection_ends_are_told() {
     let script = Script::start(world, quick());
     let mut events = script.client.events();
     script.store.hold("apply");
-    let served = script.serve_well().await;
+    let mut greetings = 0;
+    let served = script.serve(move |world, asked| {
+        if asked.is::<Hello>() {
+            greetings += 1;
+            if greetings == 2 {
+                // Nothing is new, so nothing is read before the step goes on.
+                let mut heads = world.heads();
+                heads.conversations.clear();
+                return result::<Hello>(asked, &heads);
+            }
+        }
+        world.answer(asked)
+    });
     eventually("a page to be on its way into the store", async || {
         served.store.is_holding()
     })
@@ -984,10 +996,62 @@ async fn rows_stored_while_the_connection_ends_are_told() {
     // A sign that comes after the greeting says that the greeting was heard.
     served.settled().await;
     served.store.release();
-    served.has(id, 3).await;
+    eventually("the rows to be stored", async || {
+        kept(served.store.direct(), id).len() == 3
+    })
+    .await;
     served.write(id, "row 4");
     let rows = rows_told(&mut events, id, seq(4)).await;
     assert_whole(&rows, 1, 4);
+}
+
+/// A change of the roster that comes while a range is read is not forgotten
+/// when the range is there.
+#[tokio::test]
+async fn a_roster_that_changes_while_a_range_is_read_is_read_too() {
+    let mut world = World::new();
+    let id = world.room(1);
+    let mut script = Script::start(world, quick());
+    let mut wire = script.greeted().await;
+    let asked = wire.asked_for::<PageRequest>(&mut script.world).await;
+    let room = script.world.rooms.get_mut(&id).expect("it exists");
+    room.conversation.roster_version = 2;
+    room.members[1].role = Role::Admin;
+    let event = script.world.write(id, "with the new roster");
+    wire.tell(&Event::Message(event));
+    // The answer comes behind the event and brings the row too.
+    let mut events = script.client.events();
+    let sign = UserId::from_bytes([5; 16]);
+    wire.tell(&Event::Typing(TypingEvent {
+        conversation: id,
+        user: sign,
+        active: true,
+    }));
+    next_event(&mut events, "the event to be heard", |event| match event {
+        ClientEvent::Typing(typing) if typing.user == sign => Some(()),
+        _ => None,
+    })
+    .await;
+    let reply = script.world.answer(&asked);
+    wire.reply(reply);
+    let known = eventually("the new role to be known", async || {
+        let members = script
+            .store
+            .direct()
+            .members(id)
+            .expect("the store can be read");
+        members.iter().any(|member| member.role == Role::Admin)
+    });
+    let answering = async {
+        while let Some(asked) = wire.try_asked().await {
+            wire.reply(script.world.answer(&asked));
+        }
+    };
+    tokio::select! {
+        () = known => {}
+        () = answering => panic!("the client let go of the connection"),
+    }
+    assert_whole(&kept(script.store.direct(), id), 1, 2);
 }
 
 #[tokio::test]

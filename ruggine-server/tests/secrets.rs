@@ -1,7 +1,7 @@
 //! What nobody may read: canaries are sent through every operation, and then
 //! looked for wherever a server leaves anything. Records that were tampered with
 //! do not open, and a server does not start with keys that do not fit.
-#![cfg(all(feature = "http", feature = "sqlite", feature = "metrics"))]
+#![cfg(all(unix, feature = "http", feature = "sqlite", feature = "metrics"))]
 #![expect(
     clippy::unwrap_used,
     reason = "a test stops at what it does not expect, in its helpers too"

@@ -66,7 +66,7 @@ impl Ran {
 impl Machine {
     fn of(server: &TestServer) -> Self {
         Self {
-            home: tempfile::tempdir().unwrap(),
+            home: tempfile::tempdir().expect("a temporary folder can be made"),
             server: format!("http://{}", server.address()),
         }
     }
@@ -127,7 +127,7 @@ impl Machine {
         items
             .iter()
             .filter(|item| item["kind"] == "text")
-            .map(|item| item["text"].as_str().unwrap().to_owned())
+            .map(|item| item["text"].as_str().expect("a text has words").to_owned())
             .collect()
     }
 
@@ -136,8 +136,9 @@ impl Machine {
         let mut child = self
             .command(profile, ["tail"].iter().chain(arguments))
             .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            .expect("the program can be run");
+        let stdout = child.stdout.take().expect("standard output is a pipe");
+        let lines = BufReader::new(stdout).lines();
         Tail { child, lines }
     }
 }
@@ -145,18 +146,17 @@ impl Machine {
 /// Runs a command to its end with this on its standard input.
 async fn run(mut command: Command, input: &str) -> Ran {
     command.stdin(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
+    let mut child = command.spawn().expect("the program can be run");
+    let mut stdin = child.stdin.take().expect("standard input is a pipe");
     // Who does not ask does not read.
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
-    let output = patiently("the end of a command", child.wait_with_output())
-        .await
-        .unwrap();
+    let output = patiently("the end of a command", child.wait_with_output()).await;
+    let output = output.expect("the program can be waited for");
     Ran {
         code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
+        out: String::from_utf8(output.stdout).expect("it prints text"),
+        err: String::from_utf8(output.stderr).expect("it says text"),
     }
 }
 
@@ -168,20 +168,18 @@ struct Tail {
 
 impl Tail {
     async fn line(&mut self) -> String {
-        let line = patiently("a line of tail", self.lines.next_line())
-            .await
-            .unwrap();
+        let line = patiently("a line of tail", self.lines.next_line()).await;
+        let line = line.expect("it prints text");
         line.expect("tail goes on")
     }
 
     /// Presses Ctrl-C and returns the exit code.
     async fn interrupt(mut self) -> Option<i32> {
-        let id = i32::try_from(self.child.id().unwrap()).unwrap();
-        kill_process(Pid::from_raw(id).unwrap(), Signal::INT).unwrap();
-        let status = patiently("the end of tail", self.child.wait())
-            .await
-            .unwrap();
-        status.code()
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok());
+        let id = id.and_then(Pid::from_raw).expect("tail runs");
+        kill_process(id, Signal::INT).expect("tail runs");
+        let status = patiently("the end of tail", self.child.wait()).await;
+        status.expect("tail can be waited for").code()
     }
 }
 
@@ -193,8 +191,9 @@ async fn account(server: &TestServer, username: &str) -> Person {
         device: None,
         device_name: None,
     };
+    let login = server.http().call(log_in).await;
     Person {
-        login: server.http().call(log_in).await.unwrap(),
+        login: login.expect("the password is right"),
     }
 }
 
@@ -204,14 +203,16 @@ async fn post(
     conversation: ConversationId,
     content: Content,
 ) {
+    let payload = content.to_payload().expect("the content is short");
     let send = Send {
         conversation,
         client_msg_id: fresh_message_id(),
         epoch: None,
-        payload: Some(content.to_payload().unwrap()),
+        payload: Some(payload),
         content: None,
     };
-    server.http_of(person).call(send).await.unwrap();
+    let sent = server.http_of(person).call(send).await;
+    sent.expect("a member may write");
 }
 
 fn assert_says(said: &str, words: &[&str]) {
@@ -230,7 +231,11 @@ fn assert_harmless(text: &str) {
 }
 
 fn mode(path: impl AsRef<Path>) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o777
+    fs::metadata(path)
+        .expect("it is there")
+        .permissions()
+        .mode()
+        & 0o777
 }
 
 #[tokio::test]
@@ -542,6 +547,26 @@ async fn a_group_is_found_by_its_title() {
 }
 
 #[tokio::test]
+async fn what_one_command_did_the_next_one_knows() {
+    let server = TestServer::start().await;
+    let machine = Machine::of(&server);
+    machine.register("ada").await;
+    machine.register("bob").await;
+    // Several times, for it must not depend on who is faster.
+    for round in 1..=10 {
+        let title = format!("Group {round}");
+        machine
+            .run("ada", &["group", &title, "bob"])
+            .await
+            .printed();
+        machine.send("ada", &title, &format!("word {round}")).await;
+        let offline = machine.run("ada", &["chats", "--offline"]).await.printed();
+        let newest = offline.lines().next().unwrap_or_default();
+        assert_says(newest, &[&title, &format!("word {round}")]);
+    }
+}
+
+#[tokio::test]
 async fn a_target_that_is_nothing_is_explained() {
     let server = TestServer::start().await;
     let machine = Machine::of(&server);
@@ -701,7 +726,8 @@ async fn hostile_text(arguments: &[&str]) {
         .await
         .printed();
     let chats = machine.run("ada", &["chats", "--json"]).await.objects();
-    let id: ConversationId = chats[0]["id"].as_str().unwrap().parse().unwrap();
+    let id = chats[0]["id"].as_str().and_then(|id| id.parse().ok());
+    let id: ConversationId = id.expect("a conversation has an id");
     let ada = account(&server, "ada").await;
     let mut tail = machine.tail("bob", arguments);
     let mut shown = String::new();

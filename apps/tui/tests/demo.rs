@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -23,26 +23,27 @@ fn demo(folder: &Path) -> Command {
 }
 
 /// Runs it. It sets itself a deadline, so this needs none.
-fn told(mut command: Command) -> (Output, String) {
-    let output = command.output().unwrap();
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
+fn told(mut command: Command) -> String {
+    let output = command.output().expect("the program can be run");
+    let text = String::from_utf8(output.stdout).expect("a story is text");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{text}{errors}");
     assert_eq!(errors, "");
-    (output, text)
+    text
 }
 
 fn entries(folder: &TempDir) -> Vec<String> {
     fs::read_dir(folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .expect("the folder can be read")
+        .map(|entry| entry.expect("the folder can be read").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
         .collect()
 }
 
 #[test]
 fn it_tells_its_story_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, text) = told(demo(folder.path()));
+    let text = told(demo(folder.path()));
     for words in [
         "A server listens on http://127.0.0.1:",
         "Ada: Ciao Bob, do you read me?",
@@ -107,7 +108,7 @@ fn it_keeps_its_folder_where_it_is_told_to() {
     let (elsewhere, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut command = demo(elsewhere.path());
     command.arg("--keep").arg("--in").arg(folder.path());
-    let (_, text) = told(command);
+    let text = told(command);
     let left = entries(&folder);
     let [name] = &left[..] else {
         panic!("not one folder: {left:?}");

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use ruggine_client_sdk::store::sqlite::SqliteStore;
-use ruggine_client_sdk::store::{ConversationRecord, KeyFile, MessageRecord, StoreError};
+use ruggine_client_sdk::store::{
+    ConversationRecord, KeyFile, MessageRecord, SendProgress, StoreError,
+};
 use ruggine_client_sdk::transport::WebSocketTransport;
 use ruggine_client_sdk::{Client, ClientOptions, ConnectionState, Conversation, Events};
 use ruggine_core::api::conversation::ProtectionMode;
@@ -196,6 +198,12 @@ impl Device {
     }
 
     async fn cursor(&self, id: ConversationId) -> Seq {
+        let line = self.at(id).outbox().await.expect("the store can be read");
+        let failed = line.iter().find_map(|message| match message.progress {
+            SendProgress::Failed(code) => Some(code),
+            _ => None,
+        });
+        assert_eq!(failed, None, "a message was refused for good");
         let record = self.at(id).record().await.expect("the store can be read");
         record.map_or(Seq::ZERO, |record| record.cursor)
     }

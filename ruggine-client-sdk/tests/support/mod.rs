@@ -110,6 +110,7 @@ pub(crate) async fn rows_told(
             (at >= last).then_some(())
         }
         ClientEvent::Missed => panic!("the test reads events too slowly"),
+        ClientEvent::SendFailed { code, .. } => panic!("a message was refused for good: {code}"),
         _ => None,
     })
     .await;

@@ -49,11 +49,13 @@ pub(crate) struct Asked {
 impl Asked {
     fn new(frame: Bytes) -> Self {
         let read = ClientFrame::decode(CODEC, &frame).expect("a client sends valid frames");
+        let (id, write_counter) = (read.id, read.write_counter);
+        let method = read.method.into_owned();
         Self {
-            id: read.id,
-            method: read.method.clone().into_owned(),
-            write_counter: read.write_counter,
-            frame: frame.clone(),
+            id,
+            method,
+            write_counter,
+            frame,
         }
     }
 

@@ -27,7 +27,11 @@ const GOING_AWAY: Option<u16> = Some(4009);
 const LONG: &str = "86400";
 
 fn mode(path: impl AsRef<Path>) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o777
+    fs::metadata(path)
+        .expect("it is there")
+        .permissions()
+        .mode()
+        & 0o777
 }
 
 /// The addresses on which a process listens, as the system knows them.
@@ -35,7 +39,7 @@ fn listening(process: u32) -> BTreeSet<SocketAddr> {
     const LISTEN: &str = "0A";
     let mut sockets = BTreeSet::new();
     for entry in fs::read_dir(format!("/proc/{process}/fd"))
-        .unwrap()
+        .expect("the process runs")
         .flatten()
     {
         if let Ok(target) = fs::read_link(entry.path()) {
@@ -47,14 +51,16 @@ fn listening(process: u32) -> BTreeSet<SocketAddr> {
         }
     }
     let mut found = BTreeSet::new();
-    let table = fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap();
+    let table =
+        fs::read_to_string(format!("/proc/{process}/net/tcp")).expect("the system has a table");
     for line in table.lines().skip(1) {
         let fields: Vec<&str> = line.split_whitespace().collect();
         if fields[3] == LISTEN && sockets.contains(fields[9]) {
-            let (address, port) = fields[1].split_once(':').unwrap();
+            let (address, port) = fields[1].split_once(':').expect("an address has a port");
             // The system prints the bytes of the address as one number of this machine.
-            let address = Ipv4Addr::from(u32::from_str_radix(address, 16).unwrap().to_ne_bytes());
-            let port = u16::from_str_radix(port, 16).unwrap();
+            let address = u32::from_str_radix(address, 16).expect("an address is a number");
+            let address = Ipv4Addr::from(address.to_ne_bytes());
+            let port = u16::from_str_radix(port, 16).expect("a port is a number");
             found.insert(SocketAddr::from((address, port)));
         }
     }
@@ -520,11 +526,11 @@ async fn log_level_is_honoured() {
 
 /// A connection that carries these words instead of HTTP, to its end.
 async fn speak_nonsense(address: SocketAddr, words: &str) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream
-        .write_all(format!("{words}\r\n\r\n").as_bytes())
-        .await
-        .unwrap();
+    let stream = TcpStream::connect(address).await;
+    let mut stream = stream.expect("the server takes connections");
+    let words = format!("{words}\r\n\r\n");
+    let written = stream.write_all(words.as_bytes()).await;
+    written.expect("the server reads");
     let mut answer = Vec::new();
     let _ = patiently("the end of the connection", stream.read_to_end(&mut answer)).await;
 }

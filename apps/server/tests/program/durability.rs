@@ -245,7 +245,8 @@ async fn without_writing(trouble: fn(&Shim)) {
     let message = text_message(group, "not yet");
 
     trouble(&shim);
-    let refused = socket.call(message.clone()).await.unwrap_err();
+    let refused = socket.call(message.clone()).await;
+    let refused = refused.expect_err("the disk takes nothing");
     assert_eq!(refused.code, ErrorCode::Unavailable);
     assert!(refused.retryable);
     // Whoever reads notices nothing, and hears of nothing.
@@ -254,17 +255,20 @@ async fn without_writing(trouble: fn(&Shim)) {
         !told.iter().any(|event| matches!(event, Event::Message(_))),
         "nobody is told of a message that is not kept: {told:?}"
     );
-    let log = server.http_of(&bob).read_log(group).await.unwrap();
+    let log = server.http_of(&bob).read_log(group).await;
+    let log = log.expect("a member may read");
     assert_eq!(log.len(), 1, "the notice alone: {log:?}");
     shim.mend_disk();
 
-    let ack = socket.call(message.clone()).await.unwrap();
+    let ack = socket.call(message.clone()).await;
+    let ack = ack.expect("the disk takes it again");
     let (_, row) = ear.next_row().await;
     assert_eq!(
         (row.seq, row.client_msg_id),
         (ack.seq, message.client_msg_id)
     );
-    let log = server.http_of(&bob).read_log(group).await.unwrap();
+    let log = server.http_of(&bob).read_log(group).await;
+    let log = log.expect("a member may read");
     assert_eq!(log.len(), 2, "the notice and the message, once: {log:?}");
     let ended = patiently("the end", server.stop()).await;
     assert_eq!(ended.code(), Some(0));

@@ -55,9 +55,10 @@ async fn refused(setup: Setup, folder: &Path) -> String {
 }
 
 fn entries(folder: &Path) -> Vec<String> {
-    let names = fs::read_dir(folder).unwrap();
+    let names = fs::read_dir(folder).expect("the folder can be read");
     let mut names: Vec<String> = names
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|entry| entry.expect("the folder can be read").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
         .collect();
     names.sort();
     names

@@ -2,6 +2,7 @@
 //! own, known by what it logs, and gone when the test is.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
@@ -54,7 +55,7 @@ impl Setup {
     }
 
     /// With this flag, instead of the same one said before.
-    pub(crate) fn flag(mut self, name: &str, value: impl ToString) -> Self {
+    pub(crate) fn flag(mut self, name: &str, value: impl Display) -> Self {
         self.flags.retain(|(known, _)| known != name);
         self.flags.push((name.to_owned(), Some(value.to_string())));
         self
@@ -177,11 +178,6 @@ impl Process {
                 *self.errors.borrow()
             ),
         }
-    }
-
-    /// Its log lines so far.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.output.borrow().clone()
     }
 
     /// Where the API is served.

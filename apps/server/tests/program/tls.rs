@@ -206,12 +206,14 @@ async fn files_that_break_later_do_not_matter() {
 
 /// A client of the SDK that trusts the authority.
 fn client(certificate: &Certificate, address: SocketAddr, folder: &Path) -> Client {
-    fs::create_dir(folder).unwrap();
-    let store = SqliteStore::open(folder.join("store"), &KeyFile::new(folder.join("key"))).unwrap();
-    let url = format!("https://localhost:{}", address.port())
-        .parse()
-        .unwrap();
-    let transport = WebSocketTransport::trusting(url, &[certificate.authority()]);
+    fs::create_dir(folder).expect("the folder is new");
+    let store = SqliteStore::open(folder.join("store"), &KeyFile::new(folder.join("key")));
+    let url = format!("https://localhost:{}", address.port()).parse();
+    let transport = WebSocketTransport::trusting(
+        url.expect("a server has such an address"),
+        &[certificate.authority()],
+    );
+    let store = store.expect("a store can be made");
     Client::builder().start(transport, store)
 }
 

@@ -112,7 +112,7 @@ impl Load {
 
     /// A failed check of somebody ends the test at once.
     fn check_tasks(&mut self) {
-        while let Some(ended) = self.listeners.try_join_next() {
+        if let Some(ended) = self.listeners.try_join_next() {
             let device = ended.expect("nobody fails");
             panic!("{device} stopped listening");
         }
