@@ -88,8 +88,13 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let command = match arguments.command {
+        // The demo is nobody's profile.
+        Command::Demo(demo) => return demo::run(demo).await,
+        command => command,
+    };
     let profile = profile::Profile::new(arguments.home, &arguments.profile)?;
-    match arguments.command {
+    match command {
         Command::Demo(demo) => demo::run(demo).await,
         Command::Register(register) => commands::register(&profile, register).await,
         Command::Login(login) => commands::login(&profile, login).await,

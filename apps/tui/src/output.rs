@@ -19,7 +19,8 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // When even the error stream is gone there is nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "ruggine-tui: {error:#}");
+    let text = clean(&format!("{error:#}"));
+    let _ = writeln!(io::stderr().lock(), "ruggine-tui: {text}");
     ExitCode::FAILURE
 }
 
@@ -35,6 +36,24 @@ pub(crate) fn clean(text: &str) -> String {
             c => Some(c),
         })
         .collect()
+}
+
+/// JSON whose texts keep every character and steer no terminal: what JSON may
+/// hold but a terminal obeys is escaped.
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> serde_json::Result<String> {
+    let plain = serde_json::to_string(value)?;
+    let mut escaped = String::with_capacity(plain.len());
+    for c in plain.chars() {
+        let obeyed = c.is_control()
+            || matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+        if obeyed {
+            use std::fmt::Write;
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    Ok(escaped)
 }
 
 #[cfg(test)]

@@ -86,9 +86,14 @@ impl Profile {
         let store = SqliteStore::open(self.folder.join("client.store"), &key)?;
         let mut options = ClientOptions::default();
         options.locale = locale();
+        let transport = WebSocketTransport::new(server);
+        let transport = match &options.locale {
+            Some(locale) => transport.speaking(locale),
+            None => transport,
+        };
         Ok(Client::builder()
             .options(options)
-            .start(WebSocketTransport::new(server), store))
+            .start(transport, store))
     }
 }
 

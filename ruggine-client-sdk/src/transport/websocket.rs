@@ -15,7 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::tungstenite::http::header::{ACCEPT_LANGUAGE, SEC_WEBSOCKET_PROTOCOL};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -97,6 +97,7 @@ fn is_loopback(host: &str) -> bool {
 pub struct WebSocketTransport {
     server: ServerUrl,
     tls: Arc<ClientConfig>,
+    language: Option<HeaderValue>,
 }
 
 impl fmt::Debug for WebSocketTransport {
@@ -137,7 +138,17 @@ impl WebSocketTransport {
         Self {
             server,
             tls: Arc::new(tls),
+            language: None,
         }
+    }
+
+    /// Asks for error messages in this language also before a login: a tag such
+    /// as `it`, or a locale such as `it_IT.UTF-8`.
+    #[must_use]
+    pub fn speaking(mut self, locale: &str) -> Self {
+        let tag = locale.split(['.', '@']).next().unwrap_or_default();
+        self.language = HeaderValue::from_str(&tag.replace('_', "-")).ok();
+        self
     }
 
     async fn open(&self) -> Result<WebSocket, TransportError> {
@@ -152,6 +163,11 @@ impl WebSocketTransport {
             SEC_WEBSOCKET_PROTOCOL,
             HeaderValue::from_static(SUBPROTOCOL_MSGPACK),
         );
+        if let Some(language) = &self.language {
+            request
+                .headers_mut()
+                .insert(ACCEPT_LANGUAGE, language.clone());
+        }
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER)

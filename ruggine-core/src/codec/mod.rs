@@ -87,16 +87,6 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// Whether the bytes are not of the encoding at all.
-    #[must_use]
-    pub fn is_syntax(&self) -> bool {
-        match self {
-            Self::Json(error) => error.is_syntax() || error.is_eof(),
-            Self::Bounds(error) => !matches!(error, BoundsError::NotAMap),
-            Self::MsgPack(_) => false,
-        }
-    }
-
     /// What is wrong, without any value that was sent.
     #[must_use]
     pub fn outline(&self) -> String {
@@ -194,12 +184,16 @@ impl Encoding {
     }
 
     /// Bytes from a client as a value that is not yet read, once they are
-    /// within a client's bounds.
+    /// within a client's bounds and of the encoding.
     ///
     /// # Errors
-    /// When the bytes break a bound.
+    /// When the bytes break a bound, or are not of the encoding at all.
     pub fn raw(self, bytes: &[u8]) -> Result<Raw<'_>, DecodeError> {
         self.check_bounds(bytes, Bounds::CLIENT)?;
+        if self == Self::Json {
+            // MessagePack was measured whole with its bounds.
+            serde_json::from_slice::<serde::de::IgnoredAny>(bytes)?;
+        }
         Ok(Raw {
             encoding: self,
             bytes,

@@ -97,14 +97,9 @@ pub(crate) fn call(
 }
 
 fn decode<T: serde::de::DeserializeOwned>(params: Raw<'_>) -> EngineResult<T> {
-    params.decode().map_err(|error| {
-        let code = if error.is_syntax() {
-            ErrorCode::BadFrame
-        } else {
-            ErrorCode::InvalidParams
-        };
-        EngineError::detailed(code, error.outline())
-    })
+    params
+        .decode()
+        .map_err(|error| EngineError::detailed(ErrorCode::InvalidParams, error.outline()))
 }
 
 fn answer<V: Verb>(

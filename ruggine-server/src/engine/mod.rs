@@ -26,6 +26,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use ruggine_core::api::{Access, Effect, Method, Operation};
 use ruggine_core::{Clock, ConversationId, ErrorCode, Incarnation};
 use tokio_util::sync::CancellationToken;
@@ -261,12 +262,15 @@ impl Engine {
             error,
         };
         let deadline = self.0.config.hook_deadline;
+        let metrics = Arc::clone(&self.0.metrics);
         self.0.tasks.spawn(async move {
-            if tokio::time::timeout(deadline, hooks.after(outcome))
-                .await
-                .is_err()
-            {
-                tracing::warn!(method = %attempt.method, "a hook missed its deadline afterwards");
+            let after = std::panic::AssertUnwindSafe(hooks.after(outcome)).catch_unwind();
+            match tokio::time::timeout(deadline, after).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => metrics.record(Measurement::Panicked),
+                Err(_) => {
+                    tracing::warn!(method = %attempt.method, "a hook missed its deadline afterwards");
+                }
             }
         });
     }

@@ -32,7 +32,11 @@ pub(super) async fn handle(State(edge): State<Edge>, mut request: Request) -> Re
         websocket_key(request.headers()),
         request.extensions_mut().remove::<OnUpgrade>(),
     ) else {
-        return refuse(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadFrame);
+        let mut response = refuse(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadFrame);
+        let headers = response.headers_mut();
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return response;
     };
     let Some((encoding, protocol)) = subprotocol(request.headers()) else {
         return refuse(StatusCode::BAD_REQUEST, ErrorCode::UnsupportedProtocol);

@@ -1,6 +1,7 @@
 //! An event that many sockets share: encoded once per encoding, however many
 //! receive it.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -19,12 +20,21 @@ pub(crate) enum Weight {
 }
 
 /// An event and its frames.
-#[derive(Debug)]
 pub(crate) struct SharedEvent {
     event: Event,
     weight: Weight,
     json: OnceLock<Bytes>,
     msgpack: OnceLock<Bytes>,
+}
+
+impl fmt::Debug for SharedEvent {
+    /// The frames hold what people wrote.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedEvent")
+            .field("event", &self.event.name())
+            .field("weight", &self.weight)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SharedEvent {

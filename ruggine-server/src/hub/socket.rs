@@ -2,6 +2,7 @@
 //! for. What does not fit is left out and told as a head.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub struct Socket {
     wake: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Queue {
     frames: VecDeque<Queued>,
     events: usize,
@@ -56,19 +57,39 @@ struct Queue {
     close: Option<CloseCode>,
 }
 
-#[derive(Debug)]
 enum Queued {
     Reply(Bytes, Option<OwnedSemaphorePermit>),
     Event(Arc<SharedEvent>, usize),
 }
 
 /// What the connection does next.
-#[derive(Debug)]
 pub enum Outgoing {
     /// Send this frame. The permit is held until it is sent.
     Frame(Bytes, Option<OwnedSemaphorePermit>),
     /// Close with this code.
     Close(CloseCode),
+}
+
+impl fmt::Debug for Queue {
+    /// Sizes only: the frames hold what people wrote.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("frames", &self.frames.len())
+            .field("bytes", &self.bytes)
+            .field("lagging", &self.is_lagging())
+            .field("close", &self.close)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    /// Sizes only: the frame holds what people wrote.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(frame, _) => write!(f, "Frame({} bytes)", frame.len()),
+            Self::Close(code) => write!(f, "Close({code:?})"),
+        }
+    }
 }
 
 impl Socket {

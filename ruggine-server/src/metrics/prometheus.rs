@@ -62,6 +62,10 @@ impl PrometheusMetrics {
             )?,
             panics: IntCounter::new("panics", "Requests that panicked; each is a bug.")?,
         };
+        // Every figure is there from the beginning, at zero.
+        for method in ruggine_core::api::Method::ALL {
+            metrics.latency.with_label_values(&[method.as_str()]);
+        }
         let all: [Box<dyn prometheus::core::Collector>; 9] = [
             Box::new(metrics.messages.clone()),
             Box::new(metrics.latency.clone()),

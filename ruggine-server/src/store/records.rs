@@ -1,5 +1,6 @@
 //! What goes into and comes out of a store: plain rows, texts of people sealed.
 
+use std::fmt;
 use std::sync::Arc;
 
 use ruggine_core::api::conversation::{ConversationKind, ProtectionMode, Role};
@@ -14,7 +15,7 @@ use ruggine_crypto::token::TokenHash;
 pub type SealedText = Arc<str>;
 
 /// A user to be created.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewUser {
     /// The account.
     pub id: UserId,
@@ -28,6 +29,24 @@ pub struct NewUser {
     pub created_at: Timestamp,
 }
 
+impl fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUser")
+            .field("id", &self.id)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for UserRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserRecord")
+            .field("id", &self.id)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What became of creating a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CreateUser {
@@ -38,7 +57,7 @@ pub enum CreateUser {
 }
 
 /// A user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UserRecord {
     /// The account.
     pub id: UserId,

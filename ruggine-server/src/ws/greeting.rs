@@ -1,5 +1,6 @@
 //! Before `hello`: a connection that nobody vouches for yet.
 
+use futures_util::FutureExt;
 use ruggine_core::ErrorCode;
 use ruggine_core::api::sync::Hello;
 use ruggine_core::api::{Access, Method};
@@ -13,6 +14,7 @@ use super::wire::{Incoming, Wire};
 use crate::edge::error::api_error;
 use crate::edge::{self, Locale, Shape};
 use crate::engine::{Caller, EngineError, OpenSocket};
+use crate::metrics::Measurement;
 
 /// Registrations, logins and refreshes that one connection may ask for.
 const PUBLIC_CALLS: usize = 8;
@@ -106,7 +108,12 @@ impl Connection {
                     self.locale = Locale::from_tags(locale);
                 }
                 let engine = &self.edge.engine;
-                engine.open_socket(caller, hello, self.encoding).await
+                let opening = engine.open_socket(caller, hello, self.encoding);
+                let opening = std::panic::AssertUnwindSafe(opening).catch_unwind();
+                opening.await.unwrap_or_else(|_| {
+                    engine.metrics().record(Measurement::Panicked);
+                    Err(EngineError::internal("hello panicked"))
+                })
             }
             Err(error) => Err(EngineError::detailed(
                 ErrorCode::InvalidParams,

@@ -7,7 +7,7 @@ use futures_util::{SinkExt, StreamExt};
 use ruggine_core::codec::Encoding;
 use ruggine_core::error::CloseCode;
 use ruggine_core::limits;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -133,9 +133,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire<S> {
         };
         let goodbye = async {
             self.stream.close(Some(frame)).await?;
-            // The peer may still be sending; its close or its end is awaited, so
+            // The peer may still be sending. What it sends is read to its end, so
             // that the system does not reset the connection under our last words.
-            while let Some(Ok(_)) = self.stream.next().await {}
+            let mut ignored = [0u8; 1024];
+            while self.stream.get_mut().read(&mut ignored).await? > 0 {}
             Ok::<(), Error>(())
         };
         let patience = self.write_timeout.min(Duration::from_secs(1));

@@ -13,6 +13,7 @@ use ruggine_server::Drain;
 use ruggine_server::http::TlsConfig;
 use ruggine_server::key_source::{FixedKeys, KeyFile};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 pub(crate) use mistakes::Mistakes;
 pub(crate) use sources::Sources;
@@ -249,7 +250,12 @@ impl Reader<'_> {
             .sources
             .get("LOG_LEVEL")
             .map_or_else(|| "info".to_owned(), |text| text.expose().trim().to_owned());
-        if EnvFilter::try_new(&filter).is_err() || filter.is_empty() {
+        let names_levels = filter.split(',').all(|part| {
+            // Without a module or a span before it, a word must be a level.
+            let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
+            part.contains('[') || level.parse::<LevelFilter>().is_ok()
+        });
+        if !names_levels || EnvFilter::try_new(&filter).is_err() {
             self.mistake("LOG_LEVEL", "must be error, warn, info, debug or trace");
         }
         filter

@@ -54,7 +54,7 @@ pub(crate) async fn chats(
     let list = client.conversation_list().await?;
     for item in list.items() {
         if arguments.json {
-            line(&serde_json::to_string(&ChatLine {
+            line(&crate::output::json(&ChatLine {
                 id: item.id.to_string(),
                 kind: item.kind.as_str(),
                 mode: item.mode.as_str(),

@@ -73,7 +73,7 @@ pub(crate) async fn send(profile: &Profile, arguments: SendArguments) -> anyhow:
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits until nothing of a conversation waits to be sent.
+/// Waits until everything that was written to a conversation is in its log here.
 pub(crate) async fn flushed(client: &Client, conversation: &Conversation) -> anyhow::Result<()> {
     // Listening begins before looking, so that no answer falls between.
     let mut events = client.events();
@@ -88,8 +88,9 @@ pub(crate) async fn flushed(client: &Client, conversation: &Conversation) -> any
                 conversation.discard(client_msg_id).await?;
                 bail!("the server refused the message: {code}");
             }
-            let waiting = |progress| matches!(progress, SendProgress::Waiting);
-            if !outbox.iter().any(|message| waiting(message.progress)) {
+            // An acknowledged message leaves when its row has come back: only
+            // then does the next command know of it.
+            if outbox.is_empty() {
                 return Ok(());
             }
             if events.next().await.is_none() {
@@ -215,7 +216,7 @@ fn print(conversation: ConversationId, item: &TimelineItem, json: bool) -> anyho
         _ => ("unsupported", None),
     };
     if json {
-        line(&serde_json::to_string(&MessageLine {
+        line(&crate::output::json(&MessageLine {
             conversation: conversation.to_string(),
             seq: item.seq.map(Seq::get),
             sender: item.sender.to_string(),

@@ -90,7 +90,7 @@ impl Maintenance for SqliteStore {
             .map_err(|_| columns.inconsistent("value"))?;
         let mut writing = self.write().await?;
         let mut durability = Vec::new();
-        if let Some(connection) = writing.0.as_mut() {
+        if let Some(connection) = writing.guard.as_mut() {
             for setting in ["journal_mode", "synchronous"] {
                 let value = pragma(connection, setting).await.map_err(store_error)?;
                 durability.push((setting, value));

@@ -40,6 +40,7 @@ const STATEMENTS_CACHED: usize = 128;
 pub struct SqliteStore {
     path: PathBuf,
     readers: SqlitePool,
+    options: SqliteConnectOptions,
     /// `None` once the store is closed.
     writer: Mutex<Option<SqliteConnection>>,
     _lock: LockFile,
@@ -82,12 +83,13 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(Duration::from_secs(2))
-            .connect_with(options.read_only(true).create_if_missing(false))
+            .connect_with(options.clone().read_only(true).create_if_missing(false))
             .await
             .map_err(open_error)?;
         Ok(Self {
             path,
             readers,
+            options,
             writer: Mutex::new(Some(writer)),
             _lock: lock,
         })
@@ -104,7 +106,10 @@ impl SqliteStore {
         if guard.is_none() {
             return Err(StoreError::Unavailable("the store is closed".into()));
         }
-        Ok(Writing(guard))
+        Ok(Writing {
+            guard,
+            options: &self.options,
+        })
     }
 }
 
@@ -115,17 +120,33 @@ impl Store for SqliteStore {
 }
 
 /// The writing connection, held.
-struct Writing<'a>(MutexGuard<'a, Option<SqliteConnection>>);
+struct Writing<'a> {
+    guard: MutexGuard<'a, Option<SqliteConnection>>,
+    options: &'a SqliteConnectOptions,
+}
 
 impl Writing<'_> {
     /// Begins a transaction that holds the database's only write lock. Dropped
     /// before its commit, it is rolled back.
+    ///
+    /// After a commit that the disk refused, the driver and the database no
+    /// longer agree on where the connection stands: a new one takes its place.
     async fn begin(&mut self) -> StoreResult<Transaction<'_, sqlx::Sqlite>> {
-        let connection = self
-            .0
+        let closed = || StoreError::Unavailable("the store is closed".into());
+        let connection = self.guard.as_mut().ok_or_else(closed)?;
+        if connection.is_in_transaction() {
+            // A transaction that was dropped is rolled back behind our back; a
+            // statement waits for that.
+            let _ = sqlx::query("SELECT 1").execute(&mut *connection).await;
+        }
+        if connection.is_in_transaction() {
+            tracing::warn!("the writing connection is replaced after a failed commit");
+            let fresh = self.options.connect().await.map_err(store_error)?;
+            drop(self.guard.replace(fresh));
+        }
+        self.guard
             .as_mut()
-            .ok_or_else(|| StoreError::Unavailable("the store is closed".into()))?;
-        connection
+            .ok_or_else(closed)?
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(store_error)
