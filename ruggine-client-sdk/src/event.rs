@@ -13,6 +13,9 @@ use crate::store::MessageRecord;
 pub enum ClientEvent {
     /// The connection changed its state.
     Connection(ConnectionState),
+    /// Somebody logged in on this device; where it is another user than before,
+    /// nothing of the former is kept.
+    Login,
     /// A conversation is new here, or something about it changed: its head,
     /// title, members, unread count.
     Conversation(ConversationId),

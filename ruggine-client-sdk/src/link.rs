@@ -28,6 +28,8 @@ use crate::transport::{Closed, Connection, Received};
 
 /// How long an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause before a local store that failed is asked again.
+const STORE_AGAIN: Duration = Duration::from_millis(500);
 /// Requests that may wait for their turn or their answer.
 pub(crate) const REQUESTS: usize = 256;
 
@@ -160,13 +162,18 @@ impl Driver {
     async fn wait_for_login(&mut self) -> bool {
         let stopping = self.shared.stopping();
         loop {
+            let mut asked_again = false;
             match self.shared.store_step(|store| store.identity()).await {
                 Ok(Some(identity)) if identity.tokens.is_some() => return true,
                 Ok(_) => self.shared.set_state(ConnectionState::LoggedOut),
-                Err(error) => tracing::error!(%error, "the local store failed"),
+                Err(error) => {
+                    tracing::error!(%error, "the local store failed");
+                    asked_again = true;
+                }
             }
             tokio::select! {
                 () = self.shared.login_changed() => {}
+                () = tokio::time::sleep(STORE_AGAIN), if asked_again => {}
                 Some(request) = self.requests.recv() => {
                     let _ = request.answer.send(Err(RequestError::LoggedOut));
                 }
@@ -184,6 +191,7 @@ impl Driver {
             tokio::select! {
                 () = &mut sleep => return true,
                 () = self.shared.hurried() => return true,
+                () = self.shared.login_changed() => return true,
                 Some(request) = self.requests.recv() => {
                     let _ = request.answer.send(Err(RequestError::Disconnected));
                 }
@@ -216,6 +224,11 @@ impl Driver {
         if self.events.send(LinkEvent::Online(heads)).await.is_err() {
             return Over::Stopping;
         }
+        // What was asked for before belongs to an earlier connection, perhaps to
+        // another user.
+        while let Ok(request) = self.requests.try_recv() {
+            let _ = request.answer.send(Err(RequestError::Disconnected));
+        }
         self.shared.set_state(ConnectionState::Online);
         self.serve(&mut live).await
     }
@@ -228,15 +241,26 @@ impl Driver {
             let Some(hello) = hello else {
                 return Err(Over::LoggedOut);
             };
-            match live.exchange(&hello, None).await {
-                Ok(heads) => return Ok(heads),
+            let counter = self.shared.store_step(ClientStore::write_counter).await;
+            let counter = counter.map_err(broken)?;
+            match live.exchange(&hello, Some(counter)).await {
+                Ok(heads) if self.is_for_us(&heads).await.map_err(broken)? => return Ok(heads),
+                Ok(_) => {
+                    tracing::warn!("the server greets somebody else");
+                    return Err(Over::Ended(Closed::default()));
+                }
                 Err(RequestError::Refused(error))
                     if error.code == ErrorCode::Unauthenticated && !refreshed =>
                 {
                     self.refresh(live).await?;
                     refreshed = true;
                 }
-                Err(RequestError::Refused(error)) if error.code == ErrorCode::Unauthenticated => {
+                Err(RequestError::Refused(error))
+                    if matches!(
+                        error.code,
+                        ErrorCode::Unauthenticated | ErrorCode::DeviceRestored
+                    ) =>
+                {
                     return Err(self.log_out().await);
                 }
                 Err(error) => {
@@ -245,6 +269,12 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Whether the greeting is for the user and device of this store.
+    async fn is_for_us(&self, heads: &Heads) -> StoreResult<bool> {
+        let identity = self.shared.store_step(ClientStore::identity).await?;
+        Ok(identity.is_some_and(|me| me.user.id == heads.user && me.device == heads.device))
     }
 
     async fn hello(&self) -> StoreResult<Option<Hello>> {
@@ -335,6 +365,7 @@ impl Driver {
                     code: None,
                     retry_in: Some(Duration::ZERO),
                 }),
+                () = self.shared.fault_noted() => return Over::Ended(Closed::default()),
                 () = stopping.cancelled() => return Over::Stopping,
             }
         }

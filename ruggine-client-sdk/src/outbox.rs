@@ -15,7 +15,7 @@ use ruggine_core::{ApiError, ConversationId};
 use crate::client::Shared;
 use crate::error::RequestError;
 use crate::event::{ClientEvent, ConnectionState};
-use crate::store::{OutboxRecord, StoreResult};
+use crate::store::{ClientStore, OutboxRecord, StoreResult};
 
 /// Pause after a failure that names no time of its own.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -64,13 +64,8 @@ async fn work(shared: Shared, id: ConversationId) {
     let stopping = shared.stopping();
     let work = async {
         loop {
-            match shared.store_step(move |store| store.head_of_line(id)).await {
-                Ok(Some(message)) => {
-                    if let Err(error) = send(&shared, id, message).await {
-                        tracing::error!(%error, "the local store failed");
-                        tokio::time::sleep(COURTESY).await;
-                    }
-                }
+            match attempt(&shared, id).await {
+                Ok(Some(pause)) => tokio::time::sleep(pause).await,
                 Ok(None) if shared.lines().may_go(id) => return,
                 Ok(None) => {}
                 Err(error) => {
@@ -85,46 +80,52 @@ async fn work(shared: Shared, id: ConversationId) {
     }
 }
 
-/// Sends one message until it is acknowledged or refused for good.
-async fn send(shared: &Shared, id: ConversationId, message: OutboxRecord) -> StoreResult<()> {
+/// Sends the head of a line once; how long to wait before looking at the line
+/// again, or nothing when it is empty. The line is read anew for each attempt:
+/// meanwhile somebody else may have logged in.
+async fn attempt(shared: &Shared, id: ConversationId) -> StoreResult<Option<Duration>> {
+    let head = move |store: &dyn ClientStore| store.head_of_line(id);
+    if shared.store_step(head).await?.is_none() {
+        return Ok(None);
+    }
+    let online = shared
+        .wait_for_state(|state| matches!(state, ConnectionState::Online | ConnectionState::Stopped))
+        .await;
+    if online == ConnectionState::Stopped {
+        // Cancellation ends this worker; nothing is left to be done.
+        std::future::pending::<()>().await;
+    }
+    let Some(message) = shared.store_step(head).await? else {
+        return Ok(None);
+    };
     let client_msg_id = message.client_msg_id;
-    loop {
-        let online = shared
-            .wait_for_state(|state| {
-                matches!(state, ConnectionState::Online | ConnectionState::Stopped)
-            })
-            .await;
-        if online == ConnectionState::Stopped {
-            // Cancellation ends this worker; nothing is left to be done.
-            std::future::pending::<()>().await;
+    let answer = shared
+        .link()
+        .request(Send {
+            conversation: id,
+            client_msg_id,
+            epoch: None,
+            payload: Some(message.payload.clone()),
+            content: None,
+        })
+        .await;
+    match answer {
+        Ok(ack) if ack.client_msg_id == client_msg_id && ack.conversation == id => {
+            acknowledged(shared, ack).await?;
+            Ok(Some(Duration::ZERO))
         }
-        let answer = shared
-            .link()
-            .request(Send {
-                conversation: id,
-                client_msg_id,
-                epoch: None,
-                payload: Some(message.payload.clone()),
-                content: None,
-            })
-            .await;
-        match answer {
-            Ok(ack) if ack.client_msg_id == client_msg_id && ack.conversation == id => {
-                return acknowledged(shared, ack).await;
-            }
-            Ok(_) => {
-                tracing::warn!("the server acknowledged another message");
-                tokio::time::sleep(COURTESY).await;
-            }
-            Err(RequestError::Refused(error)) if !error.retryable => {
-                return refused(shared, id, &message, error).await;
-            }
-            Err(RequestError::Refused(error)) => {
-                let wait = error.retry_after_ms.map_or(COURTESY, Duration::from_millis);
-                tokio::time::sleep(wait).await;
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+        Ok(_) => {
+            tracing::warn!("the server acknowledged another message");
+            Ok(Some(COURTESY))
         }
+        Err(RequestError::Refused(error)) if !error.retryable => {
+            refused(shared, id, &message, &error).await?;
+            Ok(Some(Duration::ZERO))
+        }
+        Err(RequestError::Refused(error)) => Ok(Some(
+            error.retry_after_ms.map_or(COURTESY, Duration::from_millis),
+        )),
+        Err(_) => Ok(Some(PAUSE)),
     }
 }
 
@@ -147,7 +148,7 @@ async fn refused(
     shared: &Shared,
     id: ConversationId,
     message: &OutboxRecord,
-    error: ApiError,
+    error: &ApiError,
 ) -> StoreResult<()> {
     let (client_msg_id, code) = (message.client_msg_id, error.code);
     shared

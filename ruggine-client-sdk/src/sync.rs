@@ -26,21 +26,27 @@ use crate::client::Shared;
 use crate::error::RequestError;
 use crate::event::ClientEvent;
 use crate::link::LinkEvent;
-use crate::store::{Applied, LogEntry, LogRow, MessageRecord, Position, StoreError, StoreResult};
+use crate::store::{
+    Applied, ConversationRecord, LogEntry, LogRow, MessageRecord, Position, StoreError, StoreResult,
+};
 
 /// Events handled before anything else gets a turn.
 const BURST: usize = 256;
 /// Conversations read at the same time.
 const PULLS: usize = 8;
+/// Conversations whose positions are read anew with each connection.
+const POSITIONS: usize = 50;
 /// Pause before a range is asked for again.
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// What a future of the sync has done.
 enum Done {
     /// All heads that `hello` had to tell.
-    Heads(Result<Vec<Head>, RequestError>),
+    Heads(u64, Result<Vec<Head>, RequestError>),
     /// A conversation was read.
-    Pulled(ConversationId, Result<(), RequestError>),
+    Pulled(u64, ConversationId, Result<(), RequestError>),
+    /// The pause after a failed reading is over.
+    Rested(u64, ConversationId),
     /// A receipt was told, or not.
     Told,
 }
@@ -57,6 +63,8 @@ pub(crate) struct LogSync {
     incarnation: Option<Incarnation>,
     me: Option<UserId>,
     online: bool,
+    /// Grows with every connection; what an earlier one brings is no news.
+    generation: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,8 +72,19 @@ struct Wanted {
     head: Seq,
     roster_version: u64,
     /// What the reading that is under way was begun for.
-    begun_for: Seq,
-    running: bool,
+    begun_for: (Seq, u64),
+    reading: Reading,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Reading {
+    /// It has not begun.
+    #[default]
+    Waits,
+    /// It is under way.
+    Runs,
+    /// It failed and begins again after a pause.
+    Rests,
 }
 
 impl LogSync {
@@ -79,6 +98,7 @@ impl LogSync {
             incarnation: None,
             me: None,
             online: false,
+            generation: 0,
         }
     }
 
@@ -111,7 +131,7 @@ impl LogSync {
             };
             if let Err(error) = step {
                 tracing::error!(%error, "the local store failed: connecting anew");
-                self.shared.end_connection();
+                self.shared.note_fault();
             }
             self.start_pulls();
         }
@@ -145,7 +165,8 @@ impl LogSync {
     fn go_offline(&mut self) {
         self.online = false;
         self.wanted.clear();
-        self.work.clear();
+        // What is under way is finished: rows that were stored must be told.
+        self.generation += 1;
     }
 
     /// A connection begins: what is new is found out, and what waits is sent.
@@ -174,6 +195,8 @@ impl LogSync {
         for id in lines {
             self.shared.lines().work(&self.shared, id);
         }
+        self.work
+            .push(Box::pin(refresh_positions(self.shared.clone(), records)));
         self.shared.note_receipt();
         if let Some(conversation) = self.shared.focus() {
             let link = self.shared.link().clone();
@@ -184,23 +207,35 @@ impl LogSync {
                 Done::Told
             }));
         }
-        self.work
-            .push(Box::pin(all_heads(self.shared.clone(), first)));
+        self.work.push(Box::pin(all_heads(
+            self.shared.clone(),
+            self.generation,
+            first,
+        )));
         Ok(())
     }
 
     async fn finish(&mut self, done: Done) -> StoreResult<()> {
         match done {
-            Done::Heads(Ok(heads)) => {
+            Done::Heads(generation, _)
+            | Done::Pulled(generation, ..)
+            | Done::Rested(generation, _)
+                if generation != self.generation => {}
+            Done::Rested(_, id) => {
+                if let Some(wanted) = self.wanted.get_mut(&id) {
+                    wanted.reading = Reading::Waits;
+                }
+            }
+            Done::Heads(_, Ok(heads)) => {
                 for head in heads {
                     self.hear_head(head).await?;
                 }
             }
-            Done::Heads(Err(error)) => {
+            Done::Heads(_, Err(error)) => {
                 tracing::info!(%error, "what is new could not be found out: connecting anew");
-                self.shared.end_connection();
+                self.shared.note_fault();
             }
-            Done::Pulled(id, result) => {
+            Done::Pulled(_, id, result) => {
                 if let Err(error) = &result {
                     tracing::info!(%error, conversation = %id, "a range could not be read yet");
                 }
@@ -213,14 +248,17 @@ impl LogSync {
 
     async fn hear_head(&mut self, head: Head) -> StoreResult<()> {
         let id = head.id;
-        let record = self
+        let (moved, record) = self
             .shared
             .store_step(move |store| {
                 // Reported back, it tells the server that this device knows it.
-                store.set_read(id, head.own_read)?;
-                store.conversation(id)
+                let moved = store.set_read(id, head.own_read)?;
+                Ok((moved, store.conversation(id)?))
             })
             .await?;
+        if moved {
+            self.shared.emit(ClientEvent::Conversation(id));
+        }
         let behind = record.as_ref().is_none_or(|record| {
             record.cursor < head.head || record.members_version < head.roster_version
         });
@@ -297,7 +335,7 @@ impl LogSync {
             .iter()
             .any(|event| Some(event.incarnation) != self.incarnation)
         {
-            self.shared.end_connection();
+            self.shared.note_fault();
             return Ok(());
         }
         let roster_version = events.iter().map(|event| event.roster_version).max();
@@ -340,18 +378,23 @@ impl LogSync {
         if !self.online {
             return;
         }
-        let running = self.wanted.values().filter(|wanted| wanted.running).count();
+        let runs = |wanted: &Wanted| wanted.reading == Reading::Runs;
+        let running = self.wanted.values().filter(|wanted| runs(wanted)).count();
         let free = PULLS.saturating_sub(running);
-        let waiting = self.wanted.iter_mut().filter(|(_, wanted)| !wanted.running);
+        let waiting = self
+            .wanted
+            .iter_mut()
+            .filter(|(_, wanted)| wanted.reading == Reading::Waits);
         for (id, wanted) in waiting.take(free) {
-            wanted.running = true;
-            wanted.begun_for = wanted.head;
+            wanted.reading = Reading::Runs;
+            wanted.begun_for = (wanted.head, wanted.roster_version);
             let pull = Pull {
                 shared: self.shared.clone(),
                 id: *id,
                 me: self.me,
                 incarnation: self.incarnation,
                 roster_version: wanted.roster_version,
+                generation: self.generation,
             };
             self.work.push(Box::pin(pull.run()));
         }
@@ -366,28 +409,36 @@ impl LogSync {
             .store_step(move |store| store.conversation(id))
             .await?;
         if let Some(record) = &record {
-            self.rosters
-                .insert(id, record.members_version.max(record.roster_version));
+            self.rosters.insert(id, record.members_version);
             self.undelivered.insert(id);
         }
-        // A head beyond what may be read here is not asked for twice: the server
-        // has shown all that there is, unless more was told of meanwhile.
-        let reached = record.is_some_and(|record| record.cursor >= wanted.head)
-            || wanted.head <= wanted.begun_for;
-        if !good || !reached {
-            // Events came meanwhile, or the server failed: again, but not at once
-            // where that would only repeat a failure.
+        if !good {
+            // Again, but not at once: that would only repeat the failure.
             let again = Wanted {
-                running: !good,
+                reading: Reading::Rests,
                 ..wanted
             };
             self.wanted.insert(id, again);
-            if !good {
-                self.work.push(Box::pin(async move {
-                    tokio::time::sleep(AGAIN).await;
-                    Done::Pulled(id, Ok(()))
-                }));
-            }
+            let generation = self.generation;
+            self.work.push(Box::pin(async move {
+                tokio::time::sleep(AGAIN).await;
+                Done::Rested(generation, id)
+            }));
+            return Ok(());
+        }
+        // A head or a roster beyond what may be read here is not asked for twice:
+        // the server has shown all that there is, unless more was told of since.
+        let (head, roster_version) = wanted.begun_for;
+        let was_all = wanted.head <= head && wanted.roster_version <= roster_version;
+        let reached = record.is_some_and(|record| {
+            record.cursor >= wanted.head && record.members_version >= wanted.roster_version
+        });
+        if !was_all && !reached {
+            let again = Wanted {
+                reading: Reading::Waits,
+                ..wanted
+            };
+            self.wanted.insert(id, again);
         }
         Ok(())
     }
@@ -434,7 +485,47 @@ impl LogSync {
     }
 }
 
-async fn all_heads(shared: Shared, first: Heads) -> Done {
+/// Reads where the members of the conversations used last are: what moved
+/// while this device was away was told to nobody.
+async fn refresh_positions(shared: Shared, mut records: Vec<ConversationRecord>) -> Done {
+    records.retain(|record| record.role.is_some() && record.members_version > 0);
+    records.sort_by_key(|record| {
+        let newest = record.newest.as_ref().map(|newest| newest.server_ts);
+        std::cmp::Reverse(newest.unwrap_or(record.created_at))
+    });
+    for record in records.into_iter().take(POSITIONS) {
+        let id = record.id;
+        let request = MemberList {
+            conversation: id,
+            after: None,
+        };
+        let Ok(page) = shared.link().request(request).await else {
+            continue;
+        };
+        let stored = shared
+            .store_step(move |store| {
+                for member in &page.members {
+                    store.set_position(
+                        id,
+                        member.user.id,
+                        Position::Delivered(member.delivered),
+                    )?;
+                    store.set_position(id, member.user.id, Position::Read(member.read))?;
+                }
+                Ok(page.members.first().map(|member| member.user.id))
+            })
+            .await;
+        if let Ok(Some(user)) = stored {
+            shared.emit(ClientEvent::Receipt {
+                conversation: id,
+                user,
+            });
+        }
+    }
+    Done::Told
+}
+
+async fn all_heads(shared: Shared, generation: u64, first: Heads) -> Done {
     let mut heads = first.conversations;
     let mut next = first.next;
     while let Some(after) = next {
@@ -447,10 +538,10 @@ async fn all_heads(shared: Shared, first: Heads) -> Done {
                 heads.extend(page.conversations);
                 next = page.next;
             }
-            Err(error) => return Done::Heads(Err(error)),
+            Err(error) => return Done::Heads(generation, Err(error)),
         }
     }
-    Done::Heads(Ok(heads))
+    Done::Heads(generation, Ok(heads))
 }
 
 /// Reading one conversation up to its head.
@@ -461,12 +552,13 @@ struct Pull {
     incarnation: Option<Incarnation>,
     /// A roster at least this new is wanted.
     roster_version: u64,
+    generation: u64,
 }
 
 impl Pull {
     async fn run(self) -> Done {
         let result = self.pull().await;
-        Done::Pulled(self.id, result)
+        Done::Pulled(self.generation, self.id, result)
     }
 
     async fn pull(&self) -> Result<(), RequestError> {
@@ -489,7 +581,7 @@ impl Pull {
                 })
                 .await?;
             if Some(page.incarnation) != self.incarnation {
-                self.shared.end_connection();
+                self.shared.note_fault();
                 return Err(RequestError::Nonsense("the server serves another log"));
             }
             let entries = log_entries(&page, self.me);
@@ -574,16 +666,19 @@ async fn apply(
     id: ConversationId,
     entries: Vec<LogEntry>,
 ) -> Result<Applied, StoreError> {
+    let _turn = shared.apply_turn().await;
     let (applied, entries) = shared
         .store_step(move |store| Ok((store.apply(id, &entries)?, entries)))
         .await?;
     if let Applied::Advanced { from, to } = applied
         && to > from
     {
-        let new = entries
-            .into_iter()
-            .filter(|entry| entry.to > from && entry.to <= to);
-        for entry in new {
+        let mut told = from;
+        for entry in entries {
+            if entry.to <= told || entry.to > to {
+                continue;
+            }
+            told = entry.to;
             if let Some(row) = entry.row {
                 shared.emit(ClientEvent::Message {
                     conversation: id,

@@ -540,6 +540,7 @@ async fn what_an_instance_committed_and_did_not_live_to_announce_the_others_anno
         key_id: "none".into(),
         body: "{}".into(),
         write_counter: None,
+        counter_floor: None,
     };
     let batch = Append {
         rows: vec![row],

@@ -63,6 +63,7 @@ fn row(conversation: ConversationId, kind: RowKind, sender: UserId) -> NewRow {
         key_id: "none".into(),
         body: r#"{"v":1}"#.into(),
         write_counter: None,
+        counter_floor: None,
     }
 }
 

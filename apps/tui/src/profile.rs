@@ -91,9 +91,7 @@ impl Profile {
             Some(locale) => transport.speaking(locale),
             None => transport,
         };
-        Ok(Client::builder()
-            .options(options)
-            .start(transport, store))
+        Ok(Client::builder().options(options).start(transport, store))
     }
 }
 

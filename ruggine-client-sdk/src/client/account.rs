@@ -7,6 +7,7 @@ use ruggine_core::secret::SecretText;
 
 use super::Client;
 use crate::error::RequestError;
+use crate::event::ClientEvent;
 use crate::link::Live;
 use crate::store::{ClientStore, Identity};
 
@@ -141,6 +142,7 @@ impl Client {
         self.shared
             .store_step(move |store| store.set_identity(identity))
             .await?;
+        self.shared.emit(ClientEvent::Login);
         self.shared.end_connection();
         self.shared.note_login();
         Ok(user)

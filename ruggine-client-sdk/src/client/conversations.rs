@@ -10,7 +10,9 @@ use ruggine_core::{ClientMsgId, ConversationId, Seq, UserId};
 use super::Client;
 use crate::error::{RequestError, SendError};
 use crate::event::ClientEvent;
-use crate::store::{ConversationRecord, MemberRecord, MessageRecord, OutboxRecord, StoreResult};
+use crate::store::{
+    ClientStore, ConversationRecord, MemberRecord, MessageRecord, OutboxRecord, StoreResult,
+};
 use crate::sync::log_entries;
 
 impl Client {
@@ -198,6 +200,14 @@ impl Conversation {
             })
             .await?;
         let (id, me) = (self.id, self.client.identity().await?.map(|me| me.user.id));
+        let ours = self
+            .client
+            .shared
+            .store_step(ClientStore::incarnation)
+            .await?;
+        if ours != Some(page.incarnation) {
+            return Err(RequestError::Nonsense("the server serves another log"));
+        }
         let entries = log_entries(&page, me);
         if entries.is_empty() {
             return Ok(false);

@@ -34,6 +34,8 @@ struct Inner {
     login_changed: Notify,
     hurry: Notify,
     reconnect: Notify,
+    fault: Notify,
+    applying: tokio::sync::Mutex<()>,
     receipts: Notify,
     focus: Mutex<Option<ConversationId>>,
     stopping: CancellationToken,
@@ -60,6 +62,8 @@ impl Shared {
             login_changed: Notify::new(),
             hurry: Notify::new(),
             reconnect: Notify::new(),
+            fault: Notify::new(),
+            applying: tokio::sync::Mutex::default(),
             receipts: Notify::new(),
             focus: Mutex::default(),
             stopping: CancellationToken::new(),
@@ -153,9 +157,29 @@ impl Shared {
     /// Ends the connection, where there is one, and makes a new one if
     /// somebody is logged in.
     pub(crate) fn end_connection(&self) {
-        if self.state() == ConnectionState::Online {
+        if matches!(
+            self.state(),
+            ConnectionState::Online | ConnectionState::Connecting
+        ) {
             self.0.reconnect.notify_one();
         }
+    }
+
+    /// Something is wrong with this connection: another is made, after a wait
+    /// that grows while it goes on.
+    pub(crate) fn note_fault(&self) {
+        if self.state() == ConnectionState::Online {
+            self.0.fault.notify_one();
+        }
+    }
+
+    pub(crate) async fn fault_noted(&self) {
+        self.0.fault.notified().await;
+    }
+
+    /// Rows are applied and told by one at a time, so that they are told in order.
+    pub(crate) async fn apply_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.applying.lock().await
     }
 
     pub(crate) async fn reconnect_wanted(&self) {

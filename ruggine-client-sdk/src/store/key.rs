@@ -134,7 +134,7 @@ impl StoreKey for KeyFile {
 }
 
 fn parse(text: &str) -> Option<Zeroizing<[u8; 32]>> {
-    if text.len() != 64 || !text.is_ascii() {
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     let mut key = Zeroizing::new([0; 32]);

@@ -6,7 +6,7 @@ use ruggine_core::{ConversationId, Seq, Timestamp, UserId};
 use super::diff::{Diff, diff};
 use super::timeline::{Body, body};
 use crate::client::{Client, Shared};
-use crate::event::{ClientEvent, Events};
+use crate::event::{ClientEvent, ConnectionState, Events};
 use crate::store::{ClientStore, ConversationRecord, StoreResult};
 
 /// Members named where a group has no title.
@@ -94,7 +94,14 @@ impl ConversationList {
             let Some(event) = self.events.next().await else {
                 return Ok(None);
             };
-            if !matches!(event, ClientEvent::Conversation(_) | ClientEvent::Missed) {
+            if event == ClientEvent::Connection(ConnectionState::Stopped) {
+                return Ok(None);
+            }
+            let concerns = matches!(
+                event,
+                ClientEvent::Conversation(_) | ClientEvent::Missed | ClientEvent::Login
+            );
+            if !concerns {
                 continue;
             }
             let items = self.read().await?;

@@ -8,7 +8,7 @@ use ruggine_core::{ClientMsgId, ConversationId, DeviceId, ErrorCode, Seq, Timest
 use super::diff::{Diff, diff};
 use crate::client::{Client, Shared};
 use crate::error::RequestError;
-use crate::event::{ClientEvent, Events};
+use crate::event::{ClientEvent, ConnectionState, Events};
 use crate::store::{
     ClientStore, MemberRecord, MessageRecord, OutboxRecord, SendProgress, StoreResult,
 };
@@ -128,6 +128,9 @@ impl Timeline {
             let Some(event) = self.events.next().await else {
                 return Ok(None);
             };
+            if event == ClientEvent::Connection(ConnectionState::Stopped) {
+                return Ok(None);
+            }
             if self.concerns(&event) {
                 let diffs = self.refresh().await?;
                 if !diffs.is_empty() {
@@ -144,15 +147,11 @@ impl Timeline {
     /// When there is no connection and what is kept has been shown.
     pub async fn look_back(&mut self) -> Result<Vec<Diff<TimelineItem>>, RequestError> {
         self.window += WINDOW;
-        let shown = self.items.iter().filter(|item| item.seq.is_some()).count();
-        if shown < self.window {
-            let conversation = self.client.conversation(self.id);
-            let record = conversation.record().await?;
-            let kept = record.map_or(0, |record| record.cursor.get() - record.floor.get());
-            if usize::try_from(kept).is_ok_and(|kept| kept < self.window) {
-                conversation.load_older().await?;
-            }
+        let kept = self.refresh().await?;
+        if !kept.is_empty() {
+            return Ok(kept);
         }
+        self.client.conversation(self.id).load_older().await?;
         Ok(self.refresh().await?)
     }
 
@@ -164,7 +163,7 @@ impl Timeline {
             | ClientEvent::Receipt { conversation, .. }
             | ClientEvent::Conversation(conversation)
             | ClientEvent::Outbox(conversation) => *conversation == self.id,
-            ClientEvent::Missed => true,
+            ClientEvent::Missed | ClientEvent::Login => true,
             _ => false,
         }
     }
@@ -194,7 +193,9 @@ fn read_items(
     };
     let me = identity.user.id;
     let members = store.members(id)?;
-    let mut items = Vec::new();
+    // The line first: a message that leaves it meanwhile is in the log then.
+    let line = store.line(id)?;
+    let mut items: Vec<TimelineItem> = Vec::new();
     for message in store.messages(id, Seq::MAX, window)?.into_iter().rev() {
         let name = match members
             .iter()
@@ -208,8 +209,11 @@ fn read_items(
         items.push(kept_item(&message, me, name, &members));
     }
     let own_name = identity.user.display_name.to_string();
-    for waiting in store.line(id)? {
-        items.push(outbox_item(&waiting, me, identity.device, own_name.clone()));
+    for waiting in line {
+        let echo = outbox_item(&waiting, me, identity.device, own_name.clone());
+        if !items.iter().any(|item| item.key == echo.key) {
+            items.push(echo);
+        }
     }
     Ok(items)
 }

@@ -51,6 +51,7 @@ impl Engine {
             key_id: sealed.key_id,
             body: sealed.body,
             write_counter: None,
+            counter_floor: None,
         };
         Ok((row, payload))
     }

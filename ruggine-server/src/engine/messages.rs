@@ -73,6 +73,7 @@ impl Engine {
             key_id: sealed.key_id,
             body: sealed.body,
             write_counter: caller.write_counter,
+            counter_floor: caller.counter_floor,
         };
         let (answer, outcome) = oneshot::channel();
         let job = AppendJob {

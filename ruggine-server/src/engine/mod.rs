@@ -62,6 +62,9 @@ pub struct Caller {
     pub address: IpAddr,
     /// How often the client's local store has been written.
     pub write_counter: Option<u64>,
+    /// What that was when the connection said hello: its requests may overtake
+    /// each other, but none can be older than this.
+    pub counter_floor: Option<u64>,
 }
 
 impl Caller {
@@ -72,6 +75,7 @@ impl Caller {
             principal: None,
             address,
             write_counter: None,
+            counter_floor: None,
         }
     }
 
@@ -218,13 +222,22 @@ impl Engine {
             if let (Effect::Writes, Some(counter)) = (method.effect(), caller.write_counter)
                 && method != Method::MessageSend
             {
-                self.check_write_counter(principal, counter).await?;
+                self.check_write_counter(principal, counter, caller.counter_floor)
+                    .await?;
             }
         }
         self.ask_hooks(attempt).await
     }
 
-    async fn check_write_counter(&self, principal: Principal, counter: u64) -> EngineResult<()> {
+    pub(super) async fn check_write_counter(
+        &self,
+        principal: Principal,
+        counter: u64,
+        floor: Option<u64>,
+    ) -> EngineResult<()> {
+        if floor.is_some_and(|floor| counter < floor) {
+            return Err(EngineError::rejected(ErrorCode::DeviceRestored));
+        }
         let outcome = self
             .0
             .store
@@ -232,6 +245,7 @@ impl Engine {
             .await?;
         match outcome {
             AdvanceCounter::Advanced => Ok(()),
+            AdvanceCounter::Behind if floor.is_some() => Ok(()),
             AdvanceCounter::Behind => Err(EngineError::rejected(ErrorCode::DeviceRestored)),
         }
     }

@@ -92,7 +92,7 @@ impl Engine {
         let attempt = self.attempt(Method::Hello, caller, None);
         let result = match self.admit(Method::Hello, caller, attempt).await {
             Ok(note) => {
-                let result = self.open(hello, encoding).await;
+                let result = self.open(hello, caller.write_counter, encoding).await;
                 self.report(attempt, note, result.as_ref().err().map(EngineError::code));
                 result
             }
@@ -107,8 +107,16 @@ impl Engine {
         result
     }
 
-    async fn open(&self, hello: Hello, encoding: Encoding) -> EngineResult<(OpenSocket, Heads)> {
+    async fn open(
+        &self,
+        hello: Hello,
+        write_counter: Option<u64>,
+        encoding: Encoding,
+    ) -> EngineResult<(OpenSocket, Heads)> {
         let principal = self.greet(&hello).await?;
+        if let Some(counter) = write_counter {
+            self.check_write_counter(principal, counter, None).await?;
+        }
         let limits = &self.0.config.limits;
         if self.0.hub.sockets_of(principal.user) >= limits.sockets_per_user {
             return Err(EngineError::Limited {

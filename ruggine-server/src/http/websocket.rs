@@ -35,7 +35,10 @@ pub(super) async fn handle(State(edge): State<Edge>, mut request: Request) -> Re
         let mut response = refuse(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadFrame);
         let headers = response.headers_mut();
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.insert(
+            header::SEC_WEBSOCKET_VERSION,
+            HeaderValue::from_static("13"),
+        );
         return response;
     };
     let Some((encoding, protocol)) = subprotocol(request.headers()) else {

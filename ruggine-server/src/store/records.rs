@@ -380,6 +380,9 @@ pub struct NewRow {
     pub body: SealedText,
     /// The write counter of the sender's local store.
     pub write_counter: Option<u64>,
+    /// The counter counts as behind only below this, where the requests of one
+    /// connection may overtake each other; below the stored one where absent.
+    pub counter_floor: Option<u64>,
 }
 
 /// A row as it is stored.

@@ -39,6 +39,8 @@ pub(crate) struct Connection {
     pub(super) address: IpAddr,
     pub(super) locale: Locale,
     pub(super) arrival: Arrival,
+    /// The write counter of the client when it said hello.
+    pub(super) counter_floor: Option<u64>,
 }
 
 /// Why a connection ends.
@@ -83,6 +85,7 @@ impl Connection {
             address,
             locale,
             arrival,
+            counter_floor: None,
         }
     }
 
@@ -188,6 +191,7 @@ impl Connection {
             principal: Some(*socket.principal()),
             address: self.address,
             write_counter: frame.write_counter,
+            counter_floor: self.counter_floor,
         };
         let begun = match Method::from_name(&frame.method) {
             None => Err(EngineError::rejected(ErrorCode::UnknownMethod)),

@@ -123,6 +123,7 @@ impl Connection {
         match opened {
             Ok((open, heads)) => {
                 self.arrival.authenticated();
+                self.counter_floor = frame.write_counter;
                 let answer = self.encoding.encode(&ResultFrame {
                     id: frame.id,
                     result: &heads,

@@ -252,7 +252,10 @@ impl Reader<'_> {
             .map_or_else(|| "info".to_owned(), |text| text.expose().trim().to_owned());
         let names_levels = filter.split(',').all(|part| {
             // Without a module or a span before it, a word must be a level.
-            let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
+            let level = part
+                .rsplit_once('=')
+                .map_or(part, |(_, level)| level)
+                .trim();
             part.contains('[') || level.parse::<LevelFilter>().is_ok()
         });
         if !names_levels || EnvFilter::try_new(&filter).is_err() {

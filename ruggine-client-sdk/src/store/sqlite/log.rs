@@ -195,6 +195,12 @@ pub(super) fn apply_older(
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
         return Ok(());
     };
+    let follows = entries
+        .windows(2)
+        .all(|pair| pair[1].from == pair[0].to.next());
+    if !follows || entries.iter().any(|entry| entry.from > entry.to) {
+        return Ok(());
+    }
     // Only what ends where the kept part begins makes it longer.
     let moved = db
         .execute(

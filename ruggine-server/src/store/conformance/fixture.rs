@@ -170,6 +170,7 @@ pub(super) fn message(conversation: ConversationId, by: Person) -> NewRow {
         key_id: "none".into(),
         body: sealed(&client_msg_id.to_string()),
         write_counter: None,
+        counter_floor: None,
     }
 }
 

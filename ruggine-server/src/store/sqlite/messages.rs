@@ -207,17 +207,20 @@ impl Appender<'_> {
         let Some(counter) = row.write_counter else {
             return Ok(false);
         };
+        if row.counter_floor.is_some_and(|floor| counter < floor) {
+            return Ok(true);
+        }
         let device = (row.sender, row.device);
         if let Some(known) = self.counters.get(&device)
             && counter <= *known
         {
-            return Ok(counter < *known);
+            return Ok(counter < *known && row.counter_floor.is_none());
         }
         let outcome = advance(self.connection, row.sender, row.device, counter).await?;
         if outcome == AdvanceCounter::Advanced {
             self.counters.insert(device, counter);
         }
-        Ok(outcome == AdvanceCounter::Behind)
+        Ok(outcome == AdvanceCounter::Behind && row.counter_floor.is_none())
     }
 
     async fn head(&mut self, id: ConversationId) -> StoreResult<Option<LogHead>> {
