@@ -15,7 +15,7 @@ use ruggine_core::codec::Encoding;
 use ruggine_core::error::CloseCode;
 use ruggine_core::frame::{RequestFrame, ServerFrame};
 use ruggine_core::version::ProtocolVersion;
-use ruggine_core::{ApiError, ErrorCode, Event};
+use ruggine_core::{ApiError, ErrorCode, Event, UserId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -117,6 +117,8 @@ pub(crate) struct Driver {
     pub(crate) shared: Shared,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) events: mpsc::Sender<LinkEvent>,
+    /// Whose connection was the last.
+    pub(crate) served: Option<UserId>,
 }
 
 /// Why a connection is over.
@@ -221,13 +223,18 @@ impl Driver {
             },
             () = stopping.cancelled() => return Over::Stopping,
         };
+        // What the user before asked for is not done in the name of this one.
+        if self
+            .served
+            .replace(heads.user)
+            .is_some_and(|before| before != heads.user)
+        {
+            while let Ok(request) = self.requests.try_recv() {
+                let _ = request.answer.send(Err(RequestError::Disconnected));
+            }
+        }
         if self.events.send(LinkEvent::Online(heads)).await.is_err() {
             return Over::Stopping;
-        }
-        // What was asked for before belongs to an earlier connection, perhaps to
-        // another user.
-        while let Ok(request) = self.requests.try_recv() {
-            let _ = request.answer.send(Err(RequestError::Disconnected));
         }
         self.shared.set_state(ConnectionState::Online);
         self.serve(&mut live).await

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ruggine_core::api::message::{Ack, Send};
-use ruggine_core::{ApiError, ConversationId};
+use ruggine_core::{ApiError, ClientMsgId, ConversationId, Seq};
 
 use crate::client::Shared;
 use crate::error::RequestError;
@@ -19,6 +19,8 @@ use crate::store::{ClientStore, OutboxRecord, StoreResult};
 
 /// Pause after a failure that names no time of its own.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Rows among which a message is looked for that has just come back.
+const RECENT: usize = 1_000;
 /// Pause after the server asked to wait without saying how long.
 const COURTESY: Duration = Duration::from_secs(1);
 
@@ -63,8 +65,9 @@ impl Lines {
 async fn work(shared: Shared, id: ConversationId) {
     let stopping = shared.stopping();
     let work = async {
+        let mut unanswered = None;
         loop {
-            match attempt(&shared, id).await {
+            match attempt(&shared, id, &mut unanswered).await {
                 Ok(Some(pause)) => tokio::time::sleep(pause).await,
                 Ok(None) if shared.lines().may_go(id) => return,
                 Ok(None) => {}
@@ -83,9 +86,24 @@ async fn work(shared: Shared, id: ConversationId) {
 /// Sends the head of a line once; how long to wait before looking at the line
 /// again, or nothing when it is empty. The line is read anew for each attempt:
 /// meanwhile somebody else may have logged in.
-async fn attempt(shared: &Shared, id: ConversationId) -> StoreResult<Option<Duration>> {
+///
+/// A message whose answer was lost may come back in the log first, and leaves
+/// the line with it: `unanswered` remembers it, so that its arrival is told.
+async fn attempt(
+    shared: &Shared,
+    id: ConversationId,
+    unanswered: &mut Option<ClientMsgId>,
+) -> StoreResult<Option<Duration>> {
     let head = move |store: &dyn ClientStore| store.head_of_line(id);
-    if shared.store_step(head).await?.is_none() {
+    let first = shared.store_step(head).await?;
+    if let Some(message) = unanswered.take_if(|message| {
+        first
+            .as_ref()
+            .is_none_or(|first| first.client_msg_id != *message)
+    }) {
+        arrived(shared, id, message).await?;
+    }
+    if first.is_none() {
         return Ok(None);
     }
     let online = shared
@@ -99,6 +117,7 @@ async fn attempt(shared: &Shared, id: ConversationId) -> StoreResult<Option<Dura
         return Ok(None);
     };
     let client_msg_id = message.client_msg_id;
+    *unanswered = Some(client_msg_id);
     let answer = shared
         .link()
         .request(Send {
@@ -111,6 +130,7 @@ async fn attempt(shared: &Shared, id: ConversationId) -> StoreResult<Option<Dura
         .await;
     match answer {
         Ok(ack) if ack.client_msg_id == client_msg_id && ack.conversation == id => {
+            *unanswered = None;
             acknowledged(shared, ack).await?;
             Ok(Some(Duration::ZERO))
         }
@@ -119,6 +139,7 @@ async fn attempt(shared: &Shared, id: ConversationId) -> StoreResult<Option<Dura
             Ok(Some(COURTESY))
         }
         Err(RequestError::Refused(error)) if !error.retryable => {
+            *unanswered = None;
             refused(shared, id, &message, &error).await?;
             Ok(Some(Duration::ZERO))
         }
@@ -127,6 +148,25 @@ async fn attempt(shared: &Shared, id: ConversationId) -> StoreResult<Option<Dura
         )),
         Err(_) => Ok(Some(PAUSE)),
     }
+}
+
+/// Tells that a message is in the log whose acknowledgement was lost.
+async fn arrived(
+    shared: &Shared,
+    id: ConversationId,
+    client_msg_id: ClientMsgId,
+) -> StoreResult<()> {
+    let rows = shared
+        .store_step(move |store| store.messages(id, Seq::MAX, RECENT))
+        .await?;
+    if let Some(row) = rows.iter().find(|row| row.client_msg_id == client_msg_id) {
+        shared.emit(ClientEvent::Acknowledged {
+            conversation: id,
+            client_msg_id,
+            seq: row.seq,
+        });
+    }
+    Ok(())
 }
 
 async fn acknowledged(shared: &Shared, ack: Ack) -> StoreResult<()> {

@@ -92,6 +92,7 @@ impl ClientBuilder {
             shared: shared.clone(),
             requests,
             events,
+            served: None,
         };
         shared.spawn(driver.run());
         shared.spawn(LogSync::new(shared.clone()).run(link_events));
