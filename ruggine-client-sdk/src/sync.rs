@@ -660,43 +660,54 @@ impl Pull {
     }
 }
 
-/// Applies entries and tells the rows that are new.
+/// Applies entries and tells the rows that are new. Both happen in one step
+/// that goes on even if nobody waits for it any more, so that no row is stored
+/// without being told; one such step runs at a time, so that rows are told in
+/// their order.
 async fn apply(
     shared: &Shared,
     id: ConversationId,
     entries: Vec<LogEntry>,
 ) -> Result<Applied, StoreError> {
-    let _turn = shared.apply_turn().await;
-    let (applied, entries) = shared
-        .store_step(move |store| Ok((store.apply(id, &entries)?, entries)))
-        .await?;
-    if let Applied::Advanced { from, to } = applied
-        && to > from
-    {
-        let mut told = from;
-        for entry in entries {
-            if entry.to <= told || entry.to > to {
-                continue;
+    let teller = shared.clone();
+    shared
+        .store_step(move |store| {
+            let _turn = teller.apply_turn();
+            let applied = store.apply(id, &entries)?;
+            if let Applied::Advanced { from, to } = applied {
+                tell_rows(&teller, id, entries, from, to);
             }
-            told = entry.to;
-            if let Some(row) = entry.row {
-                shared.emit(ClientEvent::Message {
-                    conversation: id,
-                    message: MessageRecord {
-                        seq: entry.to,
-                        kind: row.kind,
-                        sender: row.sender,
-                        device: row.device,
-                        client_msg_id: row.client_msg_id,
-                        server_ts: row.server_ts,
-                        payload: row.payload,
-                    },
-                });
-            }
+            Ok(applied)
+        })
+        .await
+}
+
+/// Tells the rows after `from`, up to `to`, each once.
+fn tell_rows(shared: &Shared, id: ConversationId, entries: Vec<LogEntry>, from: Seq, to: Seq) {
+    let mut told = from;
+    for entry in entries {
+        if entry.to <= told || entry.to > to {
+            continue;
         }
+        told = entry.to;
+        if let Some(row) = entry.row {
+            shared.emit(ClientEvent::Message {
+                conversation: id,
+                message: MessageRecord {
+                    seq: entry.to,
+                    kind: row.kind,
+                    sender: row.sender,
+                    device: row.device,
+                    client_msg_id: row.client_msg_id,
+                    server_ts: row.server_ts,
+                    payload: row.payload,
+                },
+            });
+        }
+    }
+    if to > from {
         shared.emit(ClientEvent::Conversation(id));
     }
-    Ok(applied)
 }
 
 /// A page as entries to be kept. What this build does not know is crossed.

@@ -750,6 +750,7 @@ async fn what_one_user_had_written_is_never_sent_in_the_name_of_the_next() {
         .await;
 
     // The same program, another user, who is in the same conversation.
+    let device = DeviceId::new(now());
     let next = person("eva");
     let client = script.client.clone();
     let logging_in = async {
@@ -761,7 +762,7 @@ async fn what_one_user_had_written_is_never_sent_in_the_name_of_the_next() {
         let asked = wire.asked().await;
         let login = Login {
             user: next.clone(),
-            device: DeviceId::new(now()),
+            device,
             device_secret: Some(SecretText::new("another secret")),
             session: SessionId::new(now()),
             tokens: tokens("of the next"),
@@ -771,6 +772,7 @@ async fn what_one_user_had_written_is_never_sent_in_the_name_of_the_next() {
         while wire.try_asked().await.is_some() {}
     };
     tokio::join!(logging_in, agreeing);
+    script.world.device = device;
     script.world.me = next;
     script.client.connect_now();
     let served = script.serve_well().await;

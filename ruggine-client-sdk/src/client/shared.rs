@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use ruggine_core::{Clock, ConversationId, Timestamp};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,7 @@ struct Inner {
     hurry: Notify,
     reconnect: Notify,
     fault: Notify,
-    applying: tokio::sync::Mutex<()>,
+    applying: Mutex<()>,
     receipts: Notify,
     focus: Mutex<Option<ConversationId>>,
     stopping: CancellationToken,
@@ -63,7 +63,7 @@ impl Shared {
             hurry: Notify::new(),
             reconnect: Notify::new(),
             fault: Notify::new(),
-            applying: tokio::sync::Mutex::default(),
+            applying: Mutex::default(),
             receipts: Notify::new(),
             focus: Mutex::default(),
             stopping: CancellationToken::new(),
@@ -178,8 +178,8 @@ impl Shared {
     }
 
     /// Rows are applied and told by one at a time, so that they are told in order.
-    pub(crate) async fn apply_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.0.applying.lock().await
+    pub(crate) fn apply_turn(&self) -> MutexGuard<'_, ()> {
+        self.0.applying.lock()
     }
 
     pub(crate) async fn reconnect_wanted(&self) {
