@@ -49,6 +49,7 @@ pub(crate) async fn chats(
     let client = profile.open()?;
     if !arguments.offline {
         online(&client).await?;
+        super::messages::nothing_waits(&client).await?;
         super::messages::caught_up(&client).await?;
     }
     let list = client.conversation_list().await?;

@@ -106,6 +106,14 @@ pub(crate) async fn flushed(client: &Client, conversation: &Conversation) -> any
     }
 }
 
+/// Waits until what earlier commands left in the outbox is sent.
+pub(crate) async fn nothing_waits(client: &Client) -> anyhow::Result<()> {
+    for record in client.conversations().await? {
+        flushed(client, &client.conversation(record.id)).await?;
+    }
+    Ok(())
+}
+
 /// Waits until everything that the server has is here.
 pub(crate) async fn caught_up(client: &Client) -> anyhow::Result<()> {
     let mut events = client.events();
@@ -149,6 +157,7 @@ pub(crate) async fn history(
 ) -> anyhow::Result<ExitCode> {
     let client = profile.open()?;
     online(&client).await?;
+    nothing_waits(&client).await?;
     caught_up(&client).await?;
     let conversation = conversation(&client, &arguments.to).await?;
     let mut timeline = client.timeline(conversation.id()).await?;
