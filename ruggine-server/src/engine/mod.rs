@@ -2,7 +2,7 @@
 //!
 //! [`Engine::call`] is the one way in. It checks rates and the client's write
 //! counter, asks the hooks, runs the verb and measures it. Messages go through
-//! a [lane](lane) that commits what is waiting together; after the commit the
+//! a [`lane`] that commits what is waiting together; after the commit the
 //! [fan-out](fanout) tells the sockets of this instance and hints to others.
 
 mod accounts;
