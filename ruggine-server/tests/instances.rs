@@ -229,6 +229,64 @@ async fn who_is_added_by_one_instance_hears_of_it_on_the_other() {
 }
 
 #[tokio::test]
+async fn who_is_added_hears_of_it_although_another_member_has_come_since() {
+    let pair = pair().await;
+    let ada = pair.one.register("ada").await;
+    let bob = pair.one.register("bob").await;
+    let cleo = pair.one.register("cleo").await;
+    let group = pair.one.group(&ada, &[&cleo]).await;
+    let mut b = pair.other.socket(&bob, Encoding::Json).await;
+    pair.bus.set_faults(Faults::EVERYTHING_IS_LOST);
+    let add = member::Add {
+        conversation: group,
+        users: vec![bob.user()],
+    };
+    pair.one.http_of(&ada).call(add).await.unwrap();
+    pair.bus.heal().await;
+    // With her the conversation is known there up to the row that added him.
+    let mut c = pair.other.socket(&cleo, Encoding::Json).await;
+    let joined = Notice::Joined {
+        user: bob.user(),
+        conversation: group,
+    };
+    let topic = Topic::User(bob.user());
+    Bus::publish(&*pair.bus, InstanceId::new(), topic, joined)
+        .await
+        .unwrap();
+    let told = |event: &Event| match event {
+        Event::Resync(resync) => resync.heads.iter().any(|mark| mark.conversation == group),
+        _ => false,
+    };
+    b.wait_for(told).await;
+    let next = say(&pair.one, &ada, group).await.get();
+    expect_rows(&mut b, group, next..=next).await;
+    expect_rows(&mut c, group, next..=next).await;
+}
+
+#[tokio::test]
+async fn a_conversation_whose_last_listener_is_removed_is_no_longer_followed() {
+    for lost in [Faults::default(), Faults::EVERYTHING_IS_LOST] {
+        let pair = pair_that_sweeps(Duration::from_millis(50)).await;
+        let ada = pair.one.register("ada").await;
+        let bob = pair.one.register("bob").await;
+        let group = pair.one.group(&ada, &[&bob]).await;
+        let mut b = pair.other.socket(&bob, Encoding::Json).await;
+        assert_eq!(pair.bus.followers(Topic::Conversation(group)), 1);
+        pair.bus.set_faults(lost);
+        let remove = member::Remove {
+            conversation: group,
+            user: bob.user(),
+        };
+        pair.one.http_of(&ada).call(remove).await.unwrap();
+        eventually("the conversation to be given up", || async {
+            pair.bus.followers(Topic::Conversation(group)) == 0
+        })
+        .await;
+        b.catch_up().await;
+    }
+}
+
+#[tokio::test]
 async fn who_is_added_while_the_bus_is_down_hears_of_it_by_the_sweep() {
     let pair = pair_that_sweeps(Duration::from_millis(50)).await;
     let ada = pair.one.register("ada").await;

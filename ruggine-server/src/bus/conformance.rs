@@ -365,7 +365,7 @@ pub async fn every_kind_of_notice_arrives_unchanged(ends: Ends) {
     }
 }
 
-const KINDS: u8 = 5;
+const KINDS: u8 = 6;
 
 /// A kind that is added must be added to [`every_kind`] too.
 const fn kind(notice: &Notice) -> u8 {
@@ -374,6 +374,7 @@ const fn kind(notice: &Notice) -> u8 {
         Notice::Head(_) => 1,
         Notice::Ephemeral { .. } => 2,
         Notice::ForUser { .. } => 3,
+        Notice::Joined { .. } => 4,
         Notice::SessionRevoked { .. } => KINDS - 1,
     }
 }
@@ -448,6 +449,10 @@ fn every_kind() -> Vec<Notice> {
             head: Seq::MAX,
             roster_version: u64::MAX,
         }),
+        Notice::Joined {
+            user,
+            conversation: id,
+        },
         ephemeral(Event::Typing(typing)),
         ephemeral(Event::Presence(presence)),
         ephemeral(Event::Delivered(position)),

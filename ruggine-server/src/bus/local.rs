@@ -29,6 +29,16 @@ impl LocalBus {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// How many instances hear a topic.
+    #[must_use]
+    pub fn followers(&self, topic: Topic) -> usize {
+        let instances = self.instances.lock();
+        let followers = instances
+            .values()
+            .filter(|instance| instance.topics.contains(&topic));
+        followers.count()
+    }
 }
 
 impl Bus for LocalBus {

@@ -86,6 +86,14 @@ pub enum Notice {
     },
     /// A conversation's log has grown up to here.
     Head(ConversationHead),
+    /// A user was added to a conversation, perhaps one that nobody follows
+    /// where they are online.
+    Joined {
+        /// Who.
+        user: UserId,
+        /// To which.
+        conversation: ConversationId,
+    },
     /// Something that is not stored.
     Ephemeral {
         /// For the members of this conversation.

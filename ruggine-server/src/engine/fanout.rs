@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use ruggine_core::api::message::{Item, Undecryptable};
 use ruggine_core::event::MessageEvent;
-use ruggine_core::{Blob, ConversationId, Event, Seq};
+use ruggine_core::{Blob, ConversationId, Event, Seq, UserId};
 
 use super::Engine;
 use super::lane::wire_row;
 use super::messages::opened_row;
 use crate::bus::{Notice, RosterDelta, Topic};
-use crate::hub::{Delivery, Offer, SharedEvent};
+use crate::hub::{Delivery, Offer, RepairEnd, SharedEvent};
 use crate::metrics::Measurement;
 use crate::store::{ConversationHead, NewRow, StoreResult, StoredRow};
 
@@ -94,6 +94,10 @@ impl Engine {
         let id = delivery.conversation;
         match self.0.hub.deliver(&delivery) {
             Offer::Told { lagged } => self.count_lagged(lagged),
+            Offer::Deserted { lagged } => {
+                self.count_lagged(lagged);
+                self.unfollow(vec![Topic::Conversation(id)]).await;
+            }
             Offer::Opened => self.follow(vec![Topic::Conversation(id)]).await,
             Offer::Repair => self.begin_repair(id),
             Offer::Nothing | Offer::Repairing => {}
@@ -149,12 +153,11 @@ impl Engine {
         let rows = vec![stored(notice, seq)];
         // Somebody who is added may be online where the conversation is not followed.
         for user in &delta.added {
-            let head = Notice::Head(ConversationHead {
+            let joined = Notice::Joined {
+                user: *user,
                 conversation,
-                head: seq,
-                roster_version,
-            });
-            self.publish(Topic::User(*user), head).await;
+            };
+            self.publish(Topic::User(*user), joined).await;
         }
         self.hint(conversation, roster_version, Some(delta), rows)
             .await;
@@ -218,9 +221,7 @@ impl Engine {
                     .await;
             }
             Notice::Rows { .. } => {}
-            Notice::Head(head) if self.0.hub.repair_start(head.conversation).is_none() => {
-                self.seat_added(head.conversation).await;
-            }
+            Notice::Joined { user, conversation } => self.seat_added(user, conversation).await,
             Notice::Head(head) => self.hear_head(&head),
             Notice::Ephemeral {
                 conversation,
@@ -272,19 +273,15 @@ impl Engine {
         }
     }
 
-    /// A head of a conversation that nobody here sits in: perhaps somebody
-    /// here was added to it.
-    async fn seat_added(&self, id: ConversationId) {
-        let roster = match self.0.store.roster(id).await {
-            Ok(Some(roster)) => roster,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::warn!(%error, "a roster could not be read");
-                return;
-            }
-        };
-        if self.0.hub.open(id, &roster) {
-            self.follow(vec![Topic::Conversation(id)]).await;
+    /// Seats somebody who was added elsewhere, and with them whoever else of
+    /// that roster has no seat here yet.
+    async fn seat_added(&self, user: UserId, id: ConversationId) {
+        if self.0.hub.unseated(user, id).is_empty() {
+            return;
+        }
+        if let Err(error) = self.seat_roster(id).await {
+            // The sweep of seats finds them.
+            tracing::warn!(%error, "somebody who was added could not be seated yet");
         }
     }
 
@@ -340,8 +337,16 @@ impl Engine {
                 let lagged = self.0.hub.deliver_repaired(id, row.seq, &event);
                 self.count_lagged(lagged);
             }
-            if complete && self.0.hub.finish_repair(id, &start, &known) {
-                return Ok(());
+            if !complete {
+                continue;
+            }
+            match self.0.hub.finish_repair(id, &start, &known) {
+                RepairEnd::Unfinished => {}
+                RepairEnd::Reached => return Ok(()),
+                RepairEnd::Deserted => {
+                    self.unfollow(vec![Topic::Conversation(id)]).await;
+                    return Ok(());
+                }
             }
         }
         Ok(())

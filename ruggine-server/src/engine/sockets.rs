@@ -1,14 +1,15 @@
 //! Live connections: from `hello` to their end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ruggine_core::ErrorCode;
 use ruggine_core::api::Method;
 use ruggine_core::api::sync::{Heads, HeadsRequest, Hello};
 use ruggine_core::codec::Encoding;
 use ruggine_core::error::CloseCode;
 use ruggine_core::secret::SecretText;
 use ruggine_core::version::ProtocolVersion;
+use ruggine_core::{ConversationId, ErrorCode};
 use tokio::runtime::Handle;
 
 use super::{Caller, Engine, EngineError, EngineResult};
@@ -16,6 +17,7 @@ use crate::auth::Principal;
 use crate::bus::Topic;
 use crate::hub::{Joined, QueueBounds, Socket};
 use crate::metrics::Measurement;
+use crate::store::Membership;
 
 /// How often memberships are read anew when rosters change meanwhile.
 const ATTEMPTS: usize = 16;
@@ -52,6 +54,14 @@ impl Drop for OpenSocket {
             let tasks = engine.0.tasks.clone();
             tasks.spawn_on(async move { engine.unfollow(topics).await }, &runtime);
         }
+    }
+}
+
+/// A roster changed each time that it was read.
+const fn roster_in_motion() -> EngineError {
+    EngineError::Limited {
+        code: ErrorCode::Overloaded,
+        retry_after: Duration::from_secs(1),
     }
 }
 
@@ -121,7 +131,7 @@ impl Engine {
         if self.0.hub.sockets_of(principal.user) >= limits.sockets_per_user {
             return Err(EngineError::Limited {
                 code: ErrorCode::TooManyConnections,
-                retry_after: std::time::Duration::from_secs(30),
+                retry_after: Duration::from_secs(30),
             });
         }
         let bounds = QueueBounds {
@@ -164,24 +174,61 @@ impl Engine {
     ) -> EngineResult<()> {
         let user = socket.principal().user;
         for _ in 0..ATTEMPTS {
-            let mut opened = Vec::new();
-            let mut outdated = false;
-            for membership in self.0.store.memberships(user).await? {
-                match self.0.hub.join(&membership, socket, heads_were_told) {
-                    Joined::Seated => {}
-                    Joined::Opened => opened.push(Topic::Conversation(membership.conversation)),
-                    Joined::Outdated => outdated = true,
-                }
-            }
-            self.follow(opened).await;
-            if !outdated {
+            let memberships = self.0.store.memberships(user).await?;
+            let seats = memberships.iter().map(|membership| (membership, socket));
+            if self.seat(seats, heads_were_told).await {
                 return Ok(());
             }
         }
-        Err(EngineError::Limited {
-            code: ErrorCode::Overloaded,
-            retry_after: std::time::Duration::from_secs(1),
-        })
+        Err(roster_in_motion())
+    }
+
+    /// Seats every socket of every member in a conversation.
+    pub(super) async fn seat_roster(&self, id: ConversationId) -> EngineResult<()> {
+        for _ in 0..ATTEMPTS {
+            let Some(roster) = self.0.store.roster(id).await? else {
+                return Ok(());
+            };
+            let member_count = u32::try_from(roster.members.len()).unwrap_or(u32::MAX);
+            let mut found = Vec::new();
+            for (user, from_seq) in &roster.members {
+                let membership = Membership {
+                    conversation: id,
+                    roster_version: roster.version,
+                    member_count,
+                    head: roster.head,
+                    from_seq: *from_seq,
+                };
+                let sockets = self.0.hub.unseated(*user, id);
+                found.extend(sockets.into_iter().map(|socket| (membership, socket)));
+            }
+            let seats = found
+                .iter()
+                .map(|(membership, socket)| (membership, socket));
+            if self.seat(seats, true).await {
+                return Ok(());
+            }
+        }
+        Err(roster_in_motion())
+    }
+
+    /// Seats sockets by what was read; `false` when a roster has changed since.
+    async fn seat<'a>(
+        &self,
+        seats: impl Iterator<Item = (&'a Membership, &'a Arc<Socket>)> + Send,
+        heads_were_told: bool,
+    ) -> bool {
+        let mut opened = Vec::new();
+        let mut current = true;
+        for (membership, socket) in seats {
+            match self.0.hub.join(membership, socket, heads_were_told) {
+                Joined::Seated => {}
+                Joined::Opened => opened.push(Topic::Conversation(membership.conversation)),
+                Joined::Outdated => current = false,
+            }
+        }
+        self.follow(opened).await;
+        current
     }
 
     /// Asks every live connection to close; how many there are.

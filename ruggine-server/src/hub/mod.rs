@@ -46,6 +46,9 @@ pub(crate) struct Delivery {
 pub(crate) enum Offer {
     /// Told; this many queues overflowed.
     Told { lagged: u64 },
+    /// Told, and nobody is left here: give it up on the bus. This many queues
+    /// overflowed.
+    Deserted { lagged: u64 },
     /// Told, and the conversation is new here: follow it on the bus.
     Opened,
     /// Nobody here is concerned, or it was told before.
@@ -63,6 +66,17 @@ pub(crate) struct RepairStart {
     pub(crate) roster_version: u64,
     /// What was wanted before anything was read.
     wanted: Option<Target>,
+}
+
+/// Where a repair stands after it has told what it read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RepairEnd {
+    /// It has reached what was wanted, or what there is.
+    Reached,
+    /// It must go on.
+    Unfinished,
+    /// Nobody is left here: give the conversation up on the bus.
+    Deserted,
 }
 
 /// What joining a conversation led to.
@@ -214,6 +228,7 @@ impl Hub {
         }
         if topic.seats.is_empty() {
             topics.remove(&id);
+            return Offer::Deserted { lagged };
         }
         Offer::Told { lagged }
     }
@@ -328,34 +343,14 @@ impl Hub {
         topic.member_count = u32::try_from(roster.members.len()).unwrap_or(u32::MAX);
     }
 
-    /// Seats the members of a roster who are here in a conversation that
-    /// nobody here sat in, and tells them where it stands; whether there are any.
-    pub(crate) fn open(&self, id: ConversationId, roster: &Roster) -> bool {
-        let mut topics = self.shard(id).lock();
-        if topics.contains_key(&id) {
-            return false;
-        }
-        let mut topic = Topic {
-            roster_version: roster.version,
-            head: roster.head,
-            member_count: u32::try_from(roster.members.len()).unwrap_or(u32::MAX),
-            seats: Vec::new(),
-            repair: None,
-        };
-        {
-            let users = self.users.read();
-            for (user, from) in &roster.members {
-                for socket in users.get(user).into_iter().flatten() {
-                    topic.take_seat(id, socket, *from);
-                    socket.mark_head(id, roster.head);
-                }
-            }
-        }
-        let anybody = !topic.seats.is_empty();
-        if anybody {
-            topics.insert(id, topic);
-        }
-        anybody
+    /// Sockets of a user that have no seat in a conversation.
+    pub(crate) fn unseated(&self, user: UserId, id: ConversationId) -> Vec<Arc<Socket>> {
+        let users = self.users.read();
+        let sockets = users.get(&user).into_iter().flatten();
+        sockets
+            .filter(|socket| !socket.sits_in(id))
+            .cloned()
+            .collect()
     }
 
     /// Tells a row that a repair has read; how many queues overflowed.
@@ -377,20 +372,19 @@ impl Hub {
     }
 
     /// Ends a repair if it has reached what was wanted, or what there is.
-    /// `false` means that it must go on.
     pub(crate) fn finish_repair(
         &self,
         id: ConversationId,
         start: &RepairStart,
         known: &ConversationHead,
-    ) -> bool {
+    ) -> RepairEnd {
         let mut topics = self.shard(id).lock();
         let Some(topic) = topics.get_mut(&id) else {
-            return true;
+            return RepairEnd::Reached;
         };
         if topic.seats.is_empty() {
             topics.remove(&id);
-            return true;
+            return RepairEnd::Deserted;
         }
         let satisfied = topic.repair.is_none_or(|wanted| {
             wanted.head <= topic.head && wanted.roster_version <= topic.roster_version
@@ -398,10 +392,11 @@ impl Hub {
         // A hint may promise more than the store holds; the store is right, if it
         // was read after the hint came.
         let reached = topic.head >= known.head && (satisfied || topic.repair == start.wanted);
-        if reached {
-            topic.repair = None;
+        if !reached {
+            return RepairEnd::Unfinished;
         }
-        reached
+        topic.repair = None;
+        RepairEnd::Reached
     }
 
     /// Gives up a repair, so that a later hint or sweep begins it anew.

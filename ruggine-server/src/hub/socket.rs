@@ -221,6 +221,13 @@ impl Socket {
         }
     }
 
+    pub(super) fn sits_in(&self, conversation: ConversationId) -> bool {
+        let seats = self.seats.lock();
+        seats
+            .as_ref()
+            .is_some_and(|seats| seats.contains(&conversation))
+    }
+
     /// In how many conversations it sits.
     pub(super) fn seat_count(&self) -> usize {
         self.seats.lock().as_ref().map_or(0, HashSet::len)

@@ -86,6 +86,12 @@ impl FaultyBus {
         }
     }
 
+    /// How many instances hear a topic, as far as nothing goes wrong.
+    #[must_use]
+    pub fn followers(&self, topic: Topic) -> usize {
+        self.inner.followers(topic)
+    }
+
     /// How often it has gone wrong so far.
     #[must_use]
     pub fn counts(&self) -> FaultCounts {
