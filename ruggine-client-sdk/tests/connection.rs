@@ -1066,15 +1066,15 @@ async fn conversations_that_cannot_be_read_do_not_hold_back_the_others() {
     assert_whole(&kept(served.store.direct(), good), 1, 3);
 }
 
-/// Requests that come within a second while nothing can be achieved.
+/// Requests that come within a minute while nothing can be achieved. The clock
+/// is the runtime's, and it goes on only when nobody has anything to do.
 async fn requests_in_vain(served: &Served) -> usize {
     let before = served.world.lock().requests.len();
-    // Time itself is what is measured here.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     served.world.lock().requests.len() - before
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn rows_that_the_server_promises_and_never_gives_are_asked_for_with_pauses() {
     let mut world = World::new();
     let id = world.room(3);
@@ -1088,10 +1088,10 @@ async fn rows_that_the_server_promises_and_never_gives_are_asked_for_with_pauses
     }));
     served.settled().await;
     let asked = requests_in_vain(&served).await;
-    assert!(asked <= 20, "{asked} requests in a second");
+    assert!((1..=60).contains(&asked), "{asked} requests in a minute");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_server_that_speaks_of_another_log_is_not_stormed_with_connections() {
     let mut options = quick();
     options.backoff.base = Duration::from_secs(20);
@@ -1114,12 +1114,14 @@ async fn a_server_that_speaks_of_another_log_is_not_stormed_with_connections() {
             }
         }
     };
-    // Time itself is what is measured here.
-    let _ = tokio::time::timeout(Duration::from_secs(1), connecting).await;
-    assert!(connections <= 5, "{connections} connections in a second");
+    let _ = tokio::time::timeout(Duration::from_secs(60), connecting).await;
+    assert!(
+        (2..=12).contains(&connections),
+        "{connections} connections in a minute"
+    );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_store_that_fails_does_not_storm_the_server_with_connections() {
     let mut options = quick();
     options.backoff.base = Duration::from_secs(20);
@@ -1133,10 +1135,12 @@ async fn a_store_that_fails_does_not_storm_the_server_with_connections() {
         });
     });
     let served = script.serve(World::answer);
-    // Time itself is what is measured here.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     let connections = served.connections();
-    assert!(connections <= 5, "{connections} connections in a second");
+    assert!(
+        (2..=12).contains(&connections),
+        "{connections} connections in a minute"
+    );
 }
 
 #[tokio::test]
