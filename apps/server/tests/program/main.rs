@@ -1,8 +1,13 @@
 //! The program as it is run: a process with flags, an environment, files and signals.
 
+mod collisions;
 mod defaults;
 mod durability;
+mod ending;
 mod examples;
+mod figures;
+mod logs;
 mod refusals;
+mod secrecy;
 mod support;
 mod tls;
