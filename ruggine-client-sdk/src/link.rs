@@ -233,6 +233,7 @@ impl Driver {
                 let _ = request.answer.send(Err(RequestError::Disconnected));
             }
         }
+        self.shared.begin_watching_for_faults();
         if self.events.send(LinkEvent::Online(heads)).await.is_err() {
             return Over::Stopping;
         }
@@ -262,13 +263,11 @@ impl Driver {
                     self.refresh(live).await?;
                     refreshed = true;
                 }
-                Err(RequestError::Refused(error))
-                    if matches!(
-                        error.code,
-                        ErrorCode::Unauthenticated | ErrorCode::DeviceRestored
-                    ) =>
-                {
+                Err(RequestError::Refused(error)) if error.code == ErrorCode::Unauthenticated => {
                     return Err(self.log_out().await);
+                }
+                Err(RequestError::Refused(error)) if error.code == ErrorCode::DeviceRestored => {
+                    return Err(self.give_up_device().await);
                 }
                 Err(error) => {
                     tracing::info!(%error, "hello was not accepted");
@@ -333,6 +332,15 @@ impl Driver {
 
     async fn log_out(&self) -> Over {
         if let Err(error) = self.shared.store_step(ClientStore::forget_tokens).await {
+            tracing::error!(%error, "the local store failed");
+        }
+        Over::LoggedOut
+    }
+
+    /// This store is an old copy of one that went on: the device is given up.
+    async fn give_up_device(&self) -> Over {
+        tracing::warn!("this store is an old copy: log in again to begin as a new device");
+        if let Err(error) = self.shared.store_step(ClientStore::forget_device).await {
             tracing::error!(%error, "the local store failed");
         }
         Over::LoggedOut

@@ -1273,6 +1273,47 @@ async fn a_refused_login_changes_nothing() {
     assert!(identity.expect("somebody has logged in").tokens.is_some());
 }
 
+#[tokio::test]
+async fn an_old_copy_of_a_store_begins_as_a_new_device_at_the_next_login() {
+    let mut script = Script::start(World::new(), quick());
+    let mut wire = script.arrival().await;
+    let hello = wire.asked().await;
+    wire.reply(error(&hello, &refusal(ErrorCode::DeviceRestored)));
+    script
+        .wait_for(|state| *state == ConnectionState::LoggedOut)
+        .await;
+    let me = script.world.me.clone();
+    let client = script.client.clone();
+    let username = me.username.to_string();
+    let logging_in = async {
+        let password = SecretText::new("four unrelated quiet words");
+        let login = client.log_in(&username, password, None);
+        login.await.expect("the script agrees")
+    };
+    let fresh = DeviceId::new(now());
+    let agreeing = async {
+        let mut wire = script.arrival().await;
+        let asked = wire.asked().await;
+        assert!(asked.read::<LogIn>().device.is_none(), "a new device");
+        let login = Login {
+            user: me.clone(),
+            device: fresh,
+            device_secret: Some(SecretText::new("another secret")),
+            session: SessionId::new(now()),
+            tokens: tokens("of the new device"),
+        };
+        wire.reply(result::<LogIn>(&asked, &login));
+        while wire.try_asked().await.is_some() {}
+    };
+    tokio::join!(logging_in, agreeing);
+    let mut wire = script.arrival().await;
+    let hello = wire.asked().await;
+    let token = hello.read::<Hello>().token;
+    assert_eq!(token, tokens("of the new device").access);
+    let identity = script.store.direct().identity().expect("readable");
+    assert_eq!(identity.expect("somebody").device, fresh);
+}
+
 /// A connection that was being greeted for one user must not bring its
 /// answers into the store of the next.
 #[tokio::test]

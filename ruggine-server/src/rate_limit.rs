@@ -152,9 +152,8 @@ impl LoginFailures {
     pub(crate) fn withdrawn(&self, username: &str, now: Timestamp) {
         if let Some(failures) = self.accounts.lock().get_mut(username) {
             failures.count = failures.count.saturating_sub(1);
-            if failures.count < self.allowed {
-                failures.blocked_until = now;
-            }
+            // It was let in, so nothing but itself has blocked the account since.
+            failures.blocked_until = now;
         }
     }
 
@@ -196,6 +195,22 @@ mod tests {
         assert!(failures.attempt("ada", now).is_err());
         failures.withdrawn("ada", now);
         assert_eq!(failures.attempt("ada", now), Ok(()));
+    }
+
+    #[test]
+    fn an_attempt_that_was_not_made_costs_no_wait_however_many_were_made_before() {
+        let failures = LoginFailures::new(5);
+        let mut now = Timestamp::from_millis(1_000_000);
+        for _ in 0..5 {
+            assert_eq!(failures.attempt("ada", now), Ok(()));
+        }
+        let RetryAfter(wait) = failures.attempt("ada", now).unwrap_err();
+        now = now.after(wait);
+        assert_eq!(failures.attempt("ada", now), Ok(()));
+        failures.withdrawn("ada", now);
+        assert_eq!(failures.attempt("ada", now), Ok(()));
+        let RetryAfter(wait) = failures.attempt("ada", now).unwrap_err();
+        assert_eq!(wait.as_secs(), 120);
     }
 
     #[test]

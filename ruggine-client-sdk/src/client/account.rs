@@ -36,7 +36,8 @@ impl Client {
     }
 
     /// Logs in: as the device that this store belongs to where it belongs to
-    /// that user, else as a new one.
+    /// that user, else as a new one. A store that the server has found to be an
+    /// old copy is emptied and begins as a new device.
     ///
     /// # Errors
     /// When name and password do not match, or the server cannot be reached.
@@ -58,17 +59,19 @@ impl Client {
                     .as_str()
                     .eq_ignore_ascii_case(username)
             });
-        let secret = known
-            .as_ref()
-            .map(|identity| identity.device_secret.clone());
+        let known = known.and_then(|identity| {
+            let secret = identity.device_secret?;
+            Some(KnownDevice {
+                id: identity.device,
+                secret,
+            })
+        });
+        let secret = known.as_ref().map(|device| device.secret.clone());
         let login = self
             .alone(&LogIn {
                 username: username.to_owned(),
                 password,
-                device: known.map(|identity| KnownDevice {
-                    id: identity.device,
-                    secret: identity.device_secret,
-                }),
+                device: known,
                 device_name,
             })
             .await?;
@@ -135,7 +138,7 @@ impl Client {
         let identity = Identity {
             user: login.user,
             device: login.device,
-            device_secret,
+            device_secret: Some(device_secret),
             session: login.session,
             tokens: Some(login.tokens),
         };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use parking_lot::{Mutex, MutexGuard};
 use ruggine_core::{Clock, ConversationId, Timestamp};
 use tokio::sync::{Notify, broadcast, watch};
@@ -168,9 +169,12 @@ impl Shared {
     /// Something is wrong with this connection: another is made, after a wait
     /// that grows while it goes on.
     pub(crate) fn note_fault(&self) {
-        if self.state() == ConnectionState::Online {
-            self.0.fault.notify_one();
-        }
+        self.0.fault.notify_one();
+    }
+
+    /// What was noted of the connection before says nothing of the next one.
+    pub(crate) fn begin_watching_for_faults(&self) {
+        let _ = self.0.fault.notified().now_or_never();
     }
 
     pub(crate) async fn fault_noted(&self) {

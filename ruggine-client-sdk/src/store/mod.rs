@@ -68,6 +68,10 @@ pub trait ClientStore: Send + Sync + std::fmt::Debug + 'static {
     /// Forgets the tokens; everything else stays readable.
     fn forget_tokens(&self) -> StoreResult<()>;
 
+    /// Gives the device up: its secret and tokens are forgotten, and what waits
+    /// to be sent fails with `device_restored`. A later login makes a new device.
+    fn forget_device(&self) -> StoreResult<()>;
+
     /// How often local intentions have been written. It never goes back, so a
     /// server that remembers a greater one knows that this is an old copy.
     fn write_counter(&self) -> StoreResult<u64>;

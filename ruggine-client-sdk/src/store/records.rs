@@ -16,8 +16,9 @@ pub struct Identity {
     pub user: User,
     /// On which device.
     pub device: DeviceId,
-    /// Proves the device at a later login.
-    pub device_secret: SecretText,
+    /// Proves the device at a later login; absent once the server has found this
+    /// store to be an old copy of it.
+    pub device_secret: Option<SecretText>,
     /// The session.
     pub session: SessionId,
     /// Its tokens; absent after a logout or when they ended.

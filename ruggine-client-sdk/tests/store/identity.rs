@@ -2,7 +2,7 @@
 
 use ruggine_client_sdk::store::{ClientStore, Identity, SendProgress};
 use ruggine_core::api::conversation::Role;
-use ruggine_core::{DeviceId, Incarnation, Seq, SessionId};
+use ruggine_core::{Blob, ClientMsgId, DeviceId, ErrorCode, Incarnation, Seq, SessionId};
 
 use super::own_store::{apply, member, new_store, numbers, open, said};
 use super::support::script::tokens;
@@ -25,6 +25,25 @@ fn a_new_store_belongs_to_nobody_and_holds_nothing() {
     assert_eq!(store.head_of_line(id).expect("readable"), None);
     assert_eq!(store.messages(id, Seq::MAX, 10).expect("readable"), []);
     assert_eq!(store.user(person("eva").id).expect("readable"), None);
+}
+
+#[test]
+fn a_device_that_is_given_up_keeps_what_it_read_and_sends_nothing_more() {
+    let kept = new_store();
+    let id = fresh_conversation();
+    let waiting = ClientMsgId::new(now());
+    kept.store
+        .enqueue(id, waiting, Blob::from(b"perhaps sent".to_vec()), now())
+        .expect("writable");
+    kept.store.forget_device().expect("writable");
+    let kept = kept.reopened();
+    let identity = kept.store.identity().expect("readable").expect("somebody");
+    assert_eq!(identity.user, kept.me.user);
+    assert!(identity.device_secret.is_none() && identity.tokens.is_none());
+    assert_eq!(kept.store.lines().expect("readable"), []);
+    let line = kept.store.line(id).expect("readable");
+    let progress: Vec<_> = line.iter().map(|message| message.progress).collect();
+    assert_eq!(progress, [SendProgress::Failed(ErrorCode::DeviceRestored)]);
 }
 
 #[test]

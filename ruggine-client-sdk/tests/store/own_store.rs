@@ -39,7 +39,7 @@ fn login(user: User) -> Identity {
     Identity {
         user,
         device: DeviceId::new(now()),
-        device_secret: SecretText::new("a device secret"),
+        device_secret: Some(SecretText::new("a device secret")),
         session: SessionId::new(now()),
         tokens: Some(tokens("one")),
     }

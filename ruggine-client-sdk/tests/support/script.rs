@@ -444,7 +444,7 @@ pub(crate) fn identity(world: &World) -> Identity {
     Identity {
         user: world.me.clone(),
         device: world.device,
-        device_secret: SecretText::new("device secret"),
+        device_secret: Some(SecretText::new("device secret")),
         session: SessionId::new(now()),
         tokens: Some(tokens("one")),
     }

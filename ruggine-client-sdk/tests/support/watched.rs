@@ -117,6 +117,7 @@ forward! {
     fn set_identity(identity: Identity) -> ();
     fn set_tokens(tokens: Tokens) -> ();
     fn forget_tokens() -> ();
+    fn forget_device() -> ();
     fn write_counter() -> u64;
     fn incarnation() -> Option<Incarnation>;
     fn set_incarnation(incarnation: Incarnation) -> bool;

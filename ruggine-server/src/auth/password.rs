@@ -54,8 +54,8 @@ impl PasswordAuthenticator {
             access_lifetime: config.access_lifetime,
             refresh_lifetime: config.refresh_lifetime,
             hashing: Hashing {
-                permits: Semaphore::new(permits),
-                waiting: AtomicUsize::new(0),
+                permits: Arc::new(Semaphore::new(permits)),
+                waiting: Arc::default(),
                 queue: config.limits.hashing_queue,
             },
         }
@@ -261,8 +261,8 @@ impl Authenticator for PasswordAuthenticator {
 /// so many waiting, and no more.
 #[derive(Debug)]
 struct Hashing {
-    permits: Semaphore,
-    waiting: AtomicUsize,
+    permits: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
     queue: usize,
 }
 
@@ -272,20 +272,24 @@ impl Hashing {
         password: SecretText,
         work: impl FnOnce(&SecretText) -> T + Send + 'static,
     ) -> Result<T, AuthError> {
-        let _place = Place::take(&self.waiting, self.queue)?;
-        let _permit = self.permits.acquire().await.map_err(internal)?;
-        tokio::task::spawn_blocking(move || work(&password))
-            .await
-            .map_err(internal)
+        let place = Place::take(&self.waiting, self.queue)?;
+        let permits = Arc::clone(&self.permits);
+        let permit = permits.acquire_owned().await.map_err(internal)?;
+        // Both go with the work: it goes on when nobody waits for it any more.
+        let hash = move || {
+            let _held = (place, permit);
+            work(&password)
+        };
+        tokio::task::spawn_blocking(hash).await.map_err(internal)
     }
 }
 
 /// A place among those who hash or wait, given back when dropped.
-struct Place<'a>(&'a AtomicUsize);
+struct Place(Arc<AtomicUsize>);
 
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize, queue: usize) -> Result<Self, AuthError> {
-        let place = Self(waiting);
+impl Place {
+    fn take(waiting: &Arc<AtomicUsize>, queue: usize) -> Result<Self, AuthError> {
+        let place = Self(Arc::clone(waiting));
         if waiting.fetch_add(1, Ordering::Relaxed) >= queue {
             return Err(AuthError::Busy {
                 retry_after: Duration::from_secs(1),
@@ -295,7 +299,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -97,8 +97,12 @@ impl Engine {
                 .collect();
             for (socket, seated) in chunk {
                 let count = counts.get(&socket.principal().user).copied().unwrap_or(0);
-                if count as usize > *seated {
-                    self.take_seats(socket, true).await?;
+                if count as usize <= *seated {
+                    continue;
+                }
+                // One who cannot be seated now must not cost the others their seats.
+                if let Err(error) = self.take_seats(socket, true).await {
+                    tracing::warn!(%error, "a connection could not be seated yet");
                 }
             }
         }

@@ -77,7 +77,12 @@ impl Engine {
         others: &BTreeSet<UserId>,
     ) -> EngineResult<Option<ConversationRecord>> {
         if let (ConversationKind::Group, Some(id)) = (kind, id) {
-            return Ok(self.0.store.conversation(id, user).await?);
+            let known = self.0.store.conversation(id, user).await?;
+            return Ok(known.filter(|record| {
+                record.creator == user
+                    && record.kind == kind
+                    && record.mode == ProtectionMode::Managed
+            }));
         }
         let mut after = None;
         loop {

@@ -98,7 +98,10 @@ impl Engine {
                 self.count_lagged(lagged);
                 self.unfollow(vec![Topic::Conversation(id)]).await;
             }
-            Offer::Opened => self.follow(vec![Topic::Conversation(id)]).await,
+            Offer::Opened { lagged } => {
+                self.count_lagged(lagged);
+                self.follow(vec![Topic::Conversation(id)]).await;
+            }
             Offer::Repair => self.begin_repair(id),
             Offer::Nothing | Offer::Repairing => {}
         }
@@ -228,8 +231,11 @@ impl Engine {
                 except,
                 event,
             } => {
-                let event = Arc::new(SharedEvent::new(event));
-                self.0.hub.broadcast(conversation, except, &event);
+                // Who told it may not have known how large the conversation is.
+                if matches!(event, Event::Typing(_)) || self.is_small(conversation) {
+                    let event = Arc::new(SharedEvent::new(event));
+                    self.0.hub.broadcast(conversation, except, &event);
+                }
             }
             Notice::ForUser { user, event } => {
                 self.0

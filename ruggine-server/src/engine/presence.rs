@@ -109,17 +109,18 @@ impl Engine {
             },
         )
         .await;
-        let most = self.0.config.presence_members_max;
-        // Where nobody of the conversation is here, others may still be elsewhere.
-        if self
-            .0
-            .hub
-            .member_count(conversation)
-            .is_none_or(|count| count <= most)
-        {
+        if self.is_small(conversation) {
             self.0.hub.broadcast(conversation, user, &shared);
             self.publish_ephemeral(conversation, user, event).await;
         }
+    }
+
+    /// Whether members of a conversation are told of each other's presence and
+    /// positions. Where nobody of it is here its size is unknown, and others may
+    /// still be elsewhere: they judge for themselves.
+    pub(super) fn is_small(&self, conversation: ConversationId) -> bool {
+        let count = self.0.hub.member_count(conversation);
+        count.is_none_or(|count| count <= self.0.config.presence_members_max)
     }
 
     async fn publish_ephemeral(&self, conversation: ConversationId, except: UserId, event: Event) {

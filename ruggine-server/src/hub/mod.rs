@@ -49,8 +49,9 @@ pub(crate) enum Offer {
     /// Told, and nobody is left here: give it up on the bus. This many queues
     /// overflowed.
     Deserted { lagged: u64 },
-    /// Told, and the conversation is new here: follow it on the bus.
-    Opened,
+    /// Told, and the conversation is new here: follow it on the bus. This many
+    /// queues overflowed.
+    Opened { lagged: u64 },
     /// Nobody here is concerned, or it was told before.
     Nothing,
     /// Something is missing: run a repair.
@@ -257,14 +258,14 @@ impl Hub {
         if topic.seats.is_empty() {
             return Offer::Nothing;
         }
-        topic.tell(
+        let lagged = topic.tell(
             delivery.conversation,
             delivery.seq,
             &delivery.event,
             self.large_group,
         );
         topics.insert(delivery.conversation, topic);
-        Offer::Opened
+        Offer::Opened { lagged }
     }
 
     fn seat(&self, topic: &mut Topic, id: ConversationId, added: &[UserId], from: Seq) {

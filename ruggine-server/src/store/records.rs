@@ -224,6 +224,8 @@ pub struct ConversationRecord {
     pub kind: ConversationKind,
     /// Who can read it.
     pub mode: ProtectionMode,
+    /// Who created it.
+    pub creator: UserId,
     /// When it was created.
     pub created_at: Timestamp,
     /// The newest number that the user may see.

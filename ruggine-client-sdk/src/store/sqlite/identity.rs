@@ -1,9 +1,9 @@
 //! Who the store belongs to.
 
-use ruggine_core::DeviceId;
 use ruggine_core::api::account::User;
 use ruggine_core::api::session::Tokens;
 use ruggine_core::secret::SecretText;
+use ruggine_core::{DeviceId, ErrorCode};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ const WRITE_COUNTER: &str = "write_counter";
 struct Account {
     user: User,
     device: DeviceId,
-    device_secret: SecretText,
+    device_secret: Option<SecretText>,
     session: ruggine_core::SessionId,
 }
 
@@ -66,6 +66,17 @@ pub(super) fn save(db: &Connection, identity: &Identity) -> StoreResult<()> {
     set(db, IDENTITY, &to_json(&account)?)?;
     set_tokens(db, identity.tokens.as_ref())?;
     super::people::put_user(db, &identity.user)
+}
+
+/// Forgets what proves the device, and the tokens. What waits to be sent may
+/// have been sent by the store of which this is a copy.
+pub(super) fn forget_device(db: &Connection) -> StoreResult<()> {
+    if let Some(mut account) = load_account(db)? {
+        account.device_secret = None;
+        set(db, IDENTITY, &to_json(&account)?)?;
+    }
+    set_tokens(db, None)?;
+    super::outbox::fail_all(db, ErrorCode::DeviceRestored)
 }
 
 pub(super) fn set_tokens(db: &Connection, tokens: Option<&Tokens>) -> StoreResult<()> {

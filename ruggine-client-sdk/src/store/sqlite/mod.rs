@@ -132,6 +132,10 @@ impl ClientStore for SqliteStore {
         self.write(|tx| identity::set_tokens(tx, None))
     }
 
+    fn forget_device(&self) -> StoreResult<()> {
+        self.write(|tx| identity::forget_device(tx))
+    }
+
     fn write_counter(&self) -> StoreResult<u64> {
         self.read(identity::write_counter)
     }

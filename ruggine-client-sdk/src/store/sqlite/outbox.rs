@@ -113,6 +113,16 @@ pub(super) fn failed(
     Ok(())
 }
 
+/// Marks everything that waits as failed.
+pub(super) fn fail_all(db: &Connection, code: ErrorCode) -> StoreResult<()> {
+    db.execute(
+        "UPDATE outbox SET failure = ?1 WHERE acked_seq IS NULL AND failure IS NULL",
+        [code.as_str()],
+    )
+    .map_err(database)?;
+    Ok(())
+}
+
 pub(super) fn retry(
     db: &Connection,
     conv: ConversationId,

@@ -79,6 +79,7 @@ pub async fn a_created_group_has_its_members_and_its_notice(store: Arc<dyn Store
             id,
             kind: ConversationKind::Group,
             mode: ProtectionMode::Managed,
+            creator: ada.user,
             created_at: later(7),
             head: seq,
             roster_version: version,

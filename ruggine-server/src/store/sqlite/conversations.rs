@@ -20,7 +20,7 @@ const SELECT_FOR_USER: &str = "WITH mine AS (
          SELECT conv_id, max(coalesce(until_seq, 9223372036854775807)) AS until
          FROM members WHERE user_id = ?1 AND conv_id > ?2 AND conv_id <= ?3
          GROUP BY conv_id ORDER BY conv_id LIMIT ?4)
-     SELECT c.conv_id, c.kind, c.mode, c.created_at, c.roster_version, c.member_count,
+     SELECT c.conv_id, c.kind, c.mode, c.creator, c.created_at, c.roster_version, c.member_count,
             min(c.last_seq, mine.until) AS head,
             coalesce(r.seq, 0) AS own_read,
             (SELECT role FROM members m
@@ -485,6 +485,7 @@ fn conversation(row: &SqliteRow) -> StoreResult<ConversationRecord> {
         id: columns.id("conv_id")?,
         kind: columns.kind()?,
         mode: columns.mode()?,
+        creator: columns.id("creator")?,
         created_at: columns.time("created_at")?,
         head: columns.seq("head")?,
         roster_version: columns.number("roster_version")?,
