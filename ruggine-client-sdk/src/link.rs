@@ -169,7 +169,7 @@ impl Driver {
                 Ok(Some(identity)) if identity.tokens.is_some() => return true,
                 Ok(_) => self.shared.set_state(ConnectionState::LoggedOut),
                 Err(error) => {
-                    tracing::error!(%error, "the local store failed");
+                    error.report();
                     asked_again = true;
                 }
             }
@@ -332,7 +332,7 @@ impl Driver {
 
     async fn log_out(&self) -> Over {
         if let Err(error) = self.shared.store_step(ClientStore::forget_tokens).await {
-            tracing::error!(%error, "the local store failed");
+            error.report();
         }
         Over::LoggedOut
     }
@@ -341,7 +341,7 @@ impl Driver {
     async fn give_up_device(&self) -> Over {
         tracing::warn!("this store is an old copy: log in again to begin as a new device");
         if let Err(error) = self.shared.store_step(ClientStore::forget_device).await {
-            tracing::error!(%error, "the local store failed");
+            error.report();
         }
         Over::LoggedOut
     }
@@ -400,7 +400,7 @@ impl Driver {
     reason = "it is the function of a map_err"
 )]
 fn broken(error: crate::store::StoreError) -> Over {
-    tracing::error!(%error, "the local store failed");
+    error.report();
     Over::Ended(Closed::default())
 }
 

@@ -72,7 +72,7 @@ async fn work(shared: Shared, id: ConversationId) {
                 Ok(None) if shared.lines().may_go(id) => return,
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::error!(%error, "the local store failed");
+                    error.report();
                     tokio::time::sleep(COURTESY).await;
                 }
             }

@@ -130,7 +130,7 @@ impl LogSync {
                 () = stopping.cancelled() => return,
             };
             if let Err(error) = step {
-                tracing::error!(%error, "the local store failed: connecting anew");
+                error.report();
                 self.shared.note_fault();
             }
             self.start_pulls();
@@ -475,7 +475,7 @@ impl LogSync {
                         .store_step(move |store| store.read_told(conversation, seq))
                         .await;
                     if let Err(error) = noted {
-                        tracing::error!(%error, "the local store failed");
+                        error.report();
                     }
                 }
                 Done::Told

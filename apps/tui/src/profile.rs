@@ -95,6 +95,16 @@ impl Profile {
     }
 }
 
+/// Does something with a client and stops it, however that ended.
+pub(crate) async fn using<T>(
+    client: Client,
+    work: impl AsyncFnOnce(&Client) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let result = work(&client).await;
+    client.stop().await;
+    result
+}
+
 /// Waits until the client is connected.
 pub(crate) async fn online(client: &Client) -> anyhow::Result<()> {
     if client

@@ -101,7 +101,13 @@ impl Shared {
         let store = Arc::clone(&self.0.store);
         tokio::task::spawn_blocking(move || step(&*store))
             .await
-            .map_err(|error| StoreError::Database(Box::new(error)))?
+            .map_err(|error| {
+                if error.is_cancelled() {
+                    StoreError::Stopped
+                } else {
+                    StoreError::Database(Box::new(error))
+                }
+            })?
     }
 
     pub(crate) fn emit(&self, event: ClientEvent) {

@@ -46,9 +46,21 @@ pub enum StoreError {
     /// A row does not have the form that this client writes.
     #[error("the local store holds a row that cannot be understood: {0}")]
     Inconsistent(&'static str),
+    /// The program ends: the step was not begun.
+    #[error("the client is going down")]
+    Stopped,
     /// The database failed.
     #[error("the local store failed: {0}")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// Logs a failure of the store. That the program ends is none.
+    pub(crate) fn report(&self) {
+        if !matches!(self, Self::Stopped) {
+            tracing::error!(error = %self, "the local store failed");
+        }
+    }
 }
 
 /// What a step gives.

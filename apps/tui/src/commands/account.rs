@@ -8,7 +8,7 @@ use ruggine_client_sdk::RequestError;
 use ruggine_core::secret::SecretText;
 
 use crate::output;
-use crate::profile::Profile;
+use crate::profile::{Profile, using};
 
 #[derive(Debug, Args)]
 pub(crate) struct RegisterArguments {
@@ -65,16 +65,17 @@ pub(crate) async fn register(
     profile: &Profile,
     arguments: RegisterArguments,
 ) -> anyhow::Result<ExitCode> {
-    let client = profile.open_on(Some(&arguments.server))?;
-    let password = arguments.password.password().await?;
-    let registered = client
-        .register(&arguments.username, password, arguments.name, device_name())
-        .await;
-    let user = registered.map_err(explained)?;
-    profile.remember(Some(&arguments.server))?;
-    output::line(&format!("Welcome, {}. You are logged in.", user.username))?;
-    client.stop().await;
-    Ok(ExitCode::SUCCESS)
+    using(profile.open_on(Some(&arguments.server))?, async |client| {
+        let password = arguments.password.password().await?;
+        let registered = client
+            .register(&arguments.username, password, arguments.name, device_name())
+            .await;
+        let user = registered.map_err(explained)?;
+        profile.remember(Some(&arguments.server))?;
+        output::line(&format!("Welcome, {}. You are logged in.", user.username))?;
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
 }
 
 pub(crate) async fn login(
@@ -82,25 +83,27 @@ pub(crate) async fn login(
     arguments: LoginArguments,
 ) -> anyhow::Result<ExitCode> {
     let server = arguments.server.as_deref();
-    let client = profile.open_on(server)?;
-    let password = arguments.password.password().await?;
-    let user = client
-        .log_in(&arguments.username, password, device_name())
-        .await
-        .map_err(explained)?;
-    profile.remember(server)?;
-    output::line(&format!("You are logged in as {}.", user.username))?;
-    client.stop().await;
-    Ok(ExitCode::SUCCESS)
+    using(profile.open_on(server)?, async |client| {
+        let password = arguments.password.password().await?;
+        let user = client
+            .log_in(&arguments.username, password, device_name())
+            .await
+            .map_err(explained)?;
+        profile.remember(server)?;
+        output::line(&format!("You are logged in as {}.", user.username))?;
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
 }
 
 pub(crate) async fn logout(profile: &Profile) -> anyhow::Result<ExitCode> {
-    let client = profile.open()?;
-    crate::profile::online(&client).await?;
-    client.log_out().await.map_err(explained)?;
-    output::line("You are logged out. Your messages stay readable here.")?;
-    client.stop().await;
-    Ok(ExitCode::SUCCESS)
+    using(profile.open()?, async |client| {
+        crate::profile::online(client).await?;
+        client.log_out().await.map_err(explained)?;
+        output::line("You are logged out. Your messages stay readable here.")?;
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
 }
 
 /// A server's refusal with what it says about the field.

@@ -8,7 +8,7 @@ use ruggine_core::api::conversation::ProtectionMode;
 use serde::Serialize;
 
 use crate::output::{clean, line};
-use crate::profile::{Profile, online};
+use crate::profile::{Profile, online, using};
 
 #[derive(Debug, Args)]
 pub(crate) struct ChatsArguments {
@@ -46,58 +46,60 @@ pub(crate) async fn chats(
     profile: &Profile,
     arguments: &ChatsArguments,
 ) -> anyhow::Result<ExitCode> {
-    let client = profile.open()?;
-    if !arguments.offline {
-        online(&client).await?;
-        super::messages::nothing_waits(&client).await?;
-        super::messages::caught_up(&client).await?;
-    }
-    let list = client.conversation_list().await?;
-    for item in list.items() {
-        if arguments.json {
-            line(&crate::output::json(&ChatLine {
-                id: item.id.to_string(),
-                kind: item.kind.as_str(),
-                mode: item.mode.as_str(),
-                title: title(item),
-                unread: item.unread,
-                mentions: item.mentions,
-                is_member: item.is_member,
-                at: item.at.as_millis(),
-            })?)?;
-        } else {
-            line(&readable(item))?;
+    using(profile.open()?, async |client| {
+        if !arguments.offline {
+            online(client).await?;
+            super::messages::nothing_waits(client).await?;
+            super::messages::caught_up(client).await?;
         }
-    }
-    client.stop().await;
-    Ok(ExitCode::SUCCESS)
+        let list = client.conversation_list().await?;
+        for item in list.items() {
+            if arguments.json {
+                line(&crate::output::json(&ChatLine {
+                    id: item.id.to_string(),
+                    kind: item.kind.as_str(),
+                    mode: item.mode.as_str(),
+                    title: title(item),
+                    unread: item.unread,
+                    mentions: item.mentions,
+                    is_member: item.is_member,
+                    at: item.at.as_millis(),
+                })?)?;
+            } else {
+                line(&readable(item))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
 }
 
 pub(crate) async fn group(
     profile: &Profile,
     arguments: GroupArguments,
 ) -> anyhow::Result<ExitCode> {
-    let client = profile.open()?;
-    online(&client).await?;
-    let mut members = Vec::new();
-    for username in &arguments.members {
-        let user = client
-            .look_up(username)
-            .await
-            .map_err(|error| anyhow::anyhow!("{username}: {error}"))?;
-        members.push(user.id);
-    }
-    let group = client
-        .group(members, ProtectionMode::Managed, Some(&arguments.title))
-        .await?;
-    super::messages::flushed(&client, &group).await?;
-    line(&format!(
-        "The group {} has the id {}.",
-        clean(&arguments.title),
-        group.id()
-    ))?;
-    client.stop().await;
-    Ok(ExitCode::SUCCESS)
+    using(profile.open()?, async |client| {
+        online(client).await?;
+        let mut members = Vec::new();
+        for username in &arguments.members {
+            let user = client
+                .look_up(username)
+                .await
+                .map_err(|error| anyhow::anyhow!("{username}: {error}"))?;
+            members.push(user.id);
+        }
+        let group = client
+            .group(members, ProtectionMode::Managed, Some(&arguments.title))
+            .await?;
+        super::messages::flushed(client, &group).await?;
+        line(&format!(
+            "The group {} has the id {}.",
+            clean(&arguments.title),
+            group.id()
+        ))?;
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
 }
 
 pub(crate) fn title(item: &ConversationItem) -> String {

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::target::conversation;
 use crate::output::{clean, line};
-use crate::profile::{Profile, online};
+use crate::profile::{Profile, online, using};
 
 /// How long a sent message may wait for its acknowledgement before the command
 /// leaves it to a later one.
@@ -65,12 +65,13 @@ struct MessageLine {
 }
 
 pub(crate) async fn send(profile: &Profile, arguments: SendArguments) -> anyhow::Result<ExitCode> {
-    let client = profile.open()?;
-    let conversation = conversation(&client, &arguments.to).await?;
-    conversation.send_text(arguments.text.join(" ")).await?;
-    flushed(&client, &conversation).await?;
-    client.stop().await;
-    Ok(ExitCode::SUCCESS)
+    using(profile.open()?, async |client| {
+        let conversation = conversation(client, &arguments.to).await?;
+        conversation.send_text(arguments.text.join(" ")).await?;
+        flushed(client, &conversation).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
 }
 
 /// Waits until everything that was written to a conversation is in its log here.
@@ -155,46 +156,49 @@ pub(crate) async fn history(
     profile: &Profile,
     arguments: HistoryArguments,
 ) -> anyhow::Result<ExitCode> {
-    let client = profile.open()?;
-    online(&client).await?;
-    nothing_waits(&client).await?;
-    caught_up(&client).await?;
-    let conversation = conversation(&client, &arguments.to).await?;
-    let mut timeline = client.timeline(conversation.id()).await?;
-    while timeline.items().len() < arguments.limit {
-        if timeline.look_back().await?.is_empty() {
-            break;
+    using(profile.open()?, async |client| {
+        online(client).await?;
+        nothing_waits(client).await?;
+        caught_up(client).await?;
+        let conversation = conversation(client, &arguments.to).await?;
+        let mut timeline = client.timeline(conversation.id()).await?;
+        while timeline.items().len() < arguments.limit {
+            if timeline.look_back().await?.is_empty() {
+                break;
+            }
         }
-    }
-    let items = timeline.items();
-    let skipped = items.len().saturating_sub(arguments.limit);
-    for item in &items[skipped..] {
-        print(conversation.id(), item, arguments.json)?;
-    }
-    client.stop().await;
-    Ok(ExitCode::SUCCESS)
+        let items = timeline.items();
+        let skipped = items.len().saturating_sub(arguments.limit);
+        for item in &items[skipped..] {
+            print(conversation.id(), item, arguments.json)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
 }
 
 pub(crate) async fn tail(profile: &Profile, arguments: TailArguments) -> anyhow::Result<ExitCode> {
-    let client = profile.open()?;
-    let mut events = client.events();
-    let only = match &arguments.to {
-        Some(to) => Some(conversation(&client, to).await?.id()),
-        None => None,
-    };
-    while let Some(event) = events.next().await {
-        let ClientEvent::Message {
-            conversation,
-            message,
-        } = event
-        else {
-            continue;
+    using(profile.open()?, async |client| {
+        let mut events = client.events();
+        let only = match &arguments.to {
+            Some(to) => Some(conversation(client, to).await?.id()),
+            None => None,
         };
-        if only.is_none_or(|only| only == conversation) {
-            show(&client, conversation, &message, arguments.json).await?;
+        while let Some(event) = events.next().await {
+            let ClientEvent::Message {
+                conversation,
+                message,
+            } = event
+            else {
+                continue;
+            };
+            if only.is_none_or(|only| only == conversation) {
+                show(client, conversation, &message, arguments.json).await?;
+            }
         }
-    }
-    Ok(ExitCode::SUCCESS)
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
 }
 
 async fn show(
