@@ -125,6 +125,19 @@ impl ServerBuilder {
         Ok(self.store(Arc::new(store)))
     }
 
+    /// Keeps everything in a PostgreSQL database.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    #[cfg(feature = "postgres")]
+    pub async fn postgres(
+        self,
+        options: crate::store::postgres::PostgresOptions,
+    ) -> Result<Self, BuildError> {
+        let store = crate::store::postgres::PostgresStore::open(options).await?;
+        Ok(self.store(Arc::new(store)))
+    }
+
     /// Seals every text under keys from this source.
     #[must_use]
     pub fn keys(mut self, keys: impl KeySource) -> Self {

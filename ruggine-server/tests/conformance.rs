@@ -7,6 +7,8 @@ use ruggine_server::bus::conformance::Ends;
 use ruggine_server::bus::{DynBus, LocalBus};
 use ruggine_server::store::Store;
 use ruggine_server::store::sqlite::SqliteStore;
+#[cfg(feature = "postgres")]
+use ruggine_server::testing::TestDatabase;
 use tempfile::TempDir;
 
 async fn sqlite() -> (Arc<dyn Store>, TempDir) {
@@ -17,6 +19,12 @@ async fn sqlite() -> (Arc<dyn Store>, TempDir) {
     (Arc::new(store), folder)
 }
 
+#[cfg(feature = "postgres")]
+async fn postgres() -> (Arc<dyn Store>, TestDatabase) {
+    let database = TestDatabase::create().await;
+    (database.open().await, database)
+}
+
 async fn local() -> (Ends, ()) {
     let bus: Arc<dyn DynBus> = Arc::new(LocalBus::new());
     ([Arc::clone(&bus), Arc::clone(&bus), bus], ())
@@ -24,6 +32,11 @@ async fn local() -> (Ends, ()) {
 
 mod store_on_sqlite {
     ruggine_server::store_conformance!(super::sqlite);
+}
+
+#[cfg(feature = "postgres")]
+mod store_on_postgres {
+    ruggine_server::store_conformance!(super::postgres);
 }
 
 mod bus_in_one_process {

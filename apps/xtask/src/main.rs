@@ -3,6 +3,7 @@
 mod bench;
 mod command;
 mod layers;
+mod services;
 mod test;
 
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ enum Task {
     Test(test::TestArguments),
     /// Run the criterion suites, or one of them
     Bench(bench::BenchArguments),
+    /// Run a command beside a PostgreSQL and a Redis server of its own
+    Services(services::ServicesArguments),
     /// Check that no crate depends on what its layer may not know
     Layers,
 }
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Services(arguments) => services::run_with(&arguments),
         Task::Layers => layers::check(),
     };
     match result {

@@ -66,6 +66,33 @@ pub enum OpenStoreError {
     /// The database does not open.
     #[error("cannot open the database: {0}")]
     Database(#[source] Source),
+    /// The server of the database cannot be reached.
+    #[error(
+        "cannot reach the database: {0}: check that it runs and that DATABASE_URL names its host and port"
+    )]
+    Unreachable(#[source] Source),
+    /// The server of the database refuses the user or the password.
+    #[error("the database refuses the login: {0}: check user and password in DATABASE_URL")]
+    Credentials(#[source] Source),
+    /// The server has no database of that name.
+    #[error("there is no such database: {0}: create it, or name another in DATABASE_URL")]
+    NoDatabase(#[source] Source),
+    /// The user may not do what is needed.
+    #[error(
+        "the database forbids what is needed: {0}: let the user of DATABASE_URL own the database"
+    )]
+    Forbidden(#[source] Source),
+    /// The server takes no writes.
+    #[error(
+        "the database takes no writes: let DATABASE_URL name the primary server, and a database that is not read-only"
+    )]
+    ReadOnly,
+    /// The server is too old.
+    #[error("the database server has version {found}: PostgreSQL 14 or newer is needed")]
+    OldServer {
+        /// What it says of itself.
+        found: String,
+    },
     /// What was set to make acknowledgements durable is not in force.
     #[error(
         "the database does not keep {setting}={expected}, it says {found}: acknowledged messages could be lost"

@@ -8,6 +8,10 @@
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod error;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod paging;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod records;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -33,6 +33,8 @@ pub mod inspect;
 mod message;
 #[cfg(feature = "http")]
 mod person;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(all(feature = "http", feature = "sqlite"))]
 mod server;
 mod shared_hooks;
@@ -49,6 +51,8 @@ pub use http_client::{HttpAnswer, HttpClient};
 pub use message::{fresh_message_id, text_message, words_of};
 #[cfg(feature = "http")]
 pub use person::Person;
+#[cfg(feature = "postgres")]
+pub use postgres::TestDatabase;
 #[cfg(all(feature = "http", feature = "sqlite"))]
 pub use server::{ServerOptions, TestServer, open_sqlite};
 pub use shared_hooks::SharedHooks;

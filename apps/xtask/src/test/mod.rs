@@ -1,13 +1,14 @@
 //! `cargo xtask test`: everything that must be true before a change is taken.
 
 mod count;
-mod prerequisites;
+pub(crate) mod prerequisites;
 
 use anyhow::Context;
 use clap::Args;
 
 use crate::command::{self, cargo, run_and_read, say};
 use crate::layers;
+use crate::services::Services;
 use count::Count;
 
 #[derive(Debug, Args)]
@@ -63,13 +64,15 @@ pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<()> {
         }
     }
     let mut count = Count::default();
-    let nextest = cargo(&[
+    let services = Services::start()?;
+    let mut nextest = cargo(&[
         "nextest",
         "run",
         "--workspace",
         "--all-features",
         "--no-fail-fast",
     ]);
+    services.show_to(&mut nextest);
     count.add_nextest(&run_and_read(nextest)?)?;
     let doc_tests = cargo(&["test", "--workspace", "--all-features", "--doc"]);
     count.add_libtest(&run_and_read(doc_tests)?)?;

@@ -1,29 +1,32 @@
 //! What the tests need on a machine: installed where that is allowed, named
 //! exactly where it is not.
 
-use std::process::Command;
-
 use anyhow::{Context, bail};
 
 use crate::command::{cargo, exists, program, run, say};
+use crate::services::postgres;
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("cc", "gcc"),
     ("make", "make"),
     ("perl", "perl"),
     ("curl", "curl"),
     ("python3", "python3"),
     ("openssl", "openssl"),
+    ("redis-server", "redis-server"),
 ];
 const NEXTEST: &str = "cargo-nextest";
 
 pub(crate) fn ensure() -> anyhow::Result<()> {
-    let missing: Vec<&str> = PROGRAMS
+    let mut missing: Vec<&str> = PROGRAMS
         .iter()
         .filter(|(name, _)| !exists(name))
         .map(|(_, package)| *package)
         .collect();
+    if postgres::program("postgres").is_err() || postgres::program("initdb").is_err() {
+        missing.push("postgresql");
+    }
     if !missing.is_empty() {
         install_packages(&missing)?;
     }
@@ -34,7 +37,7 @@ pub(crate) fn ensure() -> anyhow::Result<()> {
 
 fn install_packages(packages: &[&str]) -> anyhow::Result<()> {
     let by_hand = format!("apt-get install -y {}", packages.join(" "));
-    if !exists("apt-get") || !is_root() {
+    if !exists("apt-get") || !postgres::is_root() {
         bail!(
             "these programs are missing: {}. Install them, on Debian with `sudo {by_hand}`, and run \
              `cargo xtask test` again",
@@ -50,11 +53,6 @@ fn install_packages(packages: &[&str]) -> anyhow::Result<()> {
         .args(packages)
         .env("DEBIAN_FRONTEND", "noninteractive");
     run(install).with_context(|| format!("run `{by_hand}` by hand to see why"))
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 fn ensure_component(component: &str, subcommand: &str) -> anyhow::Result<()> {

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use ruggine_core::api::conversation::Role;
-use ruggine_core::api::message::PageStart;
 use ruggine_core::policy::{self, Action};
 use ruggine_core::{ConversationId, DeviceId, Seq, Timestamp, UserId};
 use ruggine_crypto::random;
@@ -12,11 +11,11 @@ use sqlx::sqlite::SqliteConnection;
 use super::rows::{Columns, MESSAGE_COLUMNS, id_list, integer};
 use super::sessions::advance;
 use super::{SqliteStore, store_error};
-use crate::store::window::{Segment, Window, plan_page, visible_head};
+use crate::store::paging::{Ranges, read_page};
+use crate::store::window::{Window, plan_page, visible_head};
 use crate::store::{
     AdvanceCounter, Append, AppendOutcome, AppendRefusal, Appended, BatchId, ConversationHead,
-    MessageStore, NewRow, PageItem, PageQuery, PendingBatch, StoreError, StoreResult, StoredPage,
-    StoredRow,
+    MessageStore, NewRow, PageQuery, PendingBatch, StoreError, StoreResult, StoredPage, StoredRow,
 };
 
 const SELECT_DUPLICATE: &str =
@@ -60,15 +59,13 @@ impl MessageStore for SqliteStore {
             return Ok(None);
         };
         let plan = plan_page(&windows, last, query.start, query.rows_max);
-        let items = match query.start {
-            PageStart::After(_) => read_forward(&mut reader, &query, plan).await?,
-            PageStart::Before(_) | PageStart::Newest => {
-                read_backward(&mut reader, &query, plan).await?
-            }
+        let mut log = Log {
+            connection: &mut reader,
+            id: query.conversation,
         };
         Ok(Some(StoredPage {
             head: visible_head(&windows, last),
-            items,
+            items: read_page(&mut log, &query, plan).await?,
         }))
     }
 
@@ -406,6 +403,21 @@ pub(super) async fn windows(
     Ok((!windows.is_empty()).then_some((windows, last)))
 }
 
+struct Log<'a> {
+    connection: &'a mut SqliteConnection,
+    id: ConversationId,
+}
+
+impl Ranges for Log<'_> {
+    async fn ascending(&mut self, from: Seq, to: Seq, limit: u32) -> StoreResult<Vec<StoredRow>> {
+        select(self.connection, SELECT_ASCENDING, self.id, from, to, limit).await
+    }
+
+    async fn descending(&mut self, from: Seq, to: Seq, limit: u32) -> StoreResult<Vec<StoredRow>> {
+        select(self.connection, SELECT_DESCENDING, self.id, from, to, limit).await
+    }
+}
+
 async fn select(
     connection: &mut SqliteConnection,
     statement: &'static str,
@@ -432,95 +444,4 @@ async fn select(
             .message()
         })
         .collect()
-}
-
-async fn read_forward(
-    connection: &mut SqliteConnection,
-    query: &PageQuery,
-    plan: Vec<Segment>,
-) -> StoreResult<Vec<PageItem>> {
-    let mut items = Vec::new();
-    let mut budget = Budget::new(query.bytes_max);
-    for segment in plan {
-        let (from, to) = match segment {
-            Segment::Hole(from, to) => {
-                items.push(PageItem::Hole(from, to));
-                continue;
-            }
-            Segment::Rows(from, to) => (from, to),
-        };
-        let rows = select(
-            connection,
-            SELECT_ASCENDING,
-            query.conversation,
-            from,
-            to,
-            query.rows_max,
-        )
-        .await?;
-        for row in rows {
-            if !budget.admits(&row) {
-                return Ok(items);
-            }
-            items.push(PageItem::Row(row));
-        }
-    }
-    Ok(items)
-}
-
-async fn read_backward(
-    connection: &mut SqliteConnection,
-    query: &PageQuery,
-    plan: Vec<Segment>,
-) -> StoreResult<Vec<PageItem>> {
-    let mut items = Vec::new();
-    let mut budget = Budget::new(query.bytes_max);
-    'plan: for segment in plan.into_iter().rev() {
-        let (from, to) = match segment {
-            Segment::Hole(from, to) => {
-                items.push(PageItem::Hole(from, to));
-                continue;
-            }
-            Segment::Rows(from, to) => (from, to),
-        };
-        let rows = select(
-            connection,
-            SELECT_DESCENDING,
-            query.conversation,
-            from,
-            to,
-            query.rows_max,
-        )
-        .await?;
-        for row in rows {
-            if !budget.admits(&row) {
-                break 'plan;
-            }
-            items.push(PageItem::Row(row));
-        }
-    }
-    items.reverse();
-    Ok(items)
-}
-
-/// Bytes that a page may still take. The first row always fits.
-struct Budget {
-    left: usize,
-    used: bool,
-}
-
-impl Budget {
-    const fn new(bytes: usize) -> Self {
-        Self {
-            left: bytes,
-            used: false,
-        }
-    }
-
-    fn admits(&mut self, row: &StoredRow) -> bool {
-        let fits = row.body.len() <= self.left || !self.used;
-        self.used = true;
-        self.left = self.left.saturating_sub(row.body.len());
-        fits
-    }
 }

@@ -1,0 +1,421 @@
+//! Appending rows with gap-free numbers, a whole batch in a few statements.
+//!
+//! The rows of the conversations are locked first, then those of the devices,
+//! each in the order of their ids, so that no two batches wait for each other.
+//! What was read after that stays true until the commit, so a batch is judged
+//! in memory. Rows that were sent before are rare: the insert finds out
+//! that there are some, and only then are they looked for, in a second attempt.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use ruggine_core::api::conversation::Role;
+use ruggine_core::policy::{self, Action};
+use ruggine_core::{ClientMsgId, ConversationId, DeviceId, Seq, UserId};
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::errors::store_error;
+use super::messages::heads_text;
+use super::rows::{all, integer, key, keys};
+use super::transaction::End;
+use crate::store::{
+    Append, AppendOutcome, AppendRefusal, Appended, BatchId, NewRow, StoreResult, StoredRow,
+};
+
+const LOCK_LOGS: &str = "SELECT conv_id, last_seq, roster_version, mls_epoch
+     FROM conversations WHERE conv_id = ANY($1) ORDER BY conv_id FOR NO KEY UPDATE";
+const LOCK_DEVICES: &str = "SELECT d.user_id, d.device_id, d.write_counter
+     FROM unnest($1::uuid[], $2::uuid[]) AS writing (user_id, device_id)
+     JOIN devices d ON d.user_id = writing.user_id AND d.device_id = writing.device_id
+     ORDER BY d.user_id, d.device_id FOR NO KEY UPDATE OF d";
+const SELECT_ROLES: &str = "SELECT m.conv_id, m.user_id, m.role
+     FROM unnest($1::uuid[], $2::uuid[]) AS writing (conv_id, user_id)
+     JOIN members m ON m.conv_id = writing.conv_id AND m.user_id = writing.user_id
+     WHERE m.until_seq IS NULL";
+const SELECT_SENT: &str = "SELECT m.conv_id, m.seq, m.kind, m.sender, m.device_id, m.client_msg_id,
+            m.mls_epoch, m.created_at, m.body
+     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS sent (conv_id, device_id, client_msg_id)
+     JOIN messages m ON m.conv_id = sent.conv_id AND m.device_id = sent.device_id
+                    AND m.client_msg_id = sent.client_msg_id";
+const WRITE: &str = "WITH written AS (
+         INSERT INTO messages (conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch,
+                               key_id, created_at, body)
+         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[],
+                              $6::uuid[], $7::bigint[], $8::text[], $9::bigint[], $10::text[])
+         ON CONFLICT (conv_id, device_id, client_msg_id) DO NOTHING RETURNING 1),
+     moved AS (
+         UPDATE conversations c SET last_seq = heads.last_seq
+         FROM unnest($11::uuid[], $12::bigint[]) AS heads (conv_id, last_seq)
+         WHERE c.conv_id = heads.conv_id),
+     noted AS (INSERT INTO outbox (batch_id, created_at, heads) VALUES ($13, $14, $15)),
+     settled AS (
+         DELETE FROM outbox WHERE batch_id IN
+             (SELECT batch_id FROM outbox WHERE batch_id = ANY($16) FOR UPDATE SKIP LOCKED))
+     SELECT count(*) FROM written";
+const WRITE_COUNTERS: &str = "UPDATE devices d SET write_counter = moved.write_counter
+     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS moved (user_id, device_id, write_counter)
+     WHERE d.user_id = moved.user_id AND d.device_id = moved.device_id";
+
+/// A batch on its way into the log.
+pub(super) struct Step {
+    append: Append,
+    batch: BatchId,
+    has_duplicates: bool,
+}
+
+impl Step {
+    pub(super) const fn new(append: Append, batch: BatchId) -> Self {
+        Self {
+            append,
+            batch,
+            has_duplicates: false,
+        }
+    }
+
+    pub(super) const fn look_for_duplicates(&mut self) {
+        self.has_duplicates = true;
+    }
+}
+
+/// How far an attempt came.
+pub(super) enum Attempt {
+    Done(Appended),
+    /// Nothing was written: some rows had been sent before.
+    SentBefore,
+}
+
+type Sent = (ConversationId, DeviceId, ClientMsgId);
+type Writer = (UserId, DeviceId);
+
+#[derive(Clone, Copy)]
+struct Log {
+    last: Seq,
+    roster_version: u64,
+    epoch: Option<u64>,
+    moved: bool,
+}
+
+struct Counter {
+    value: u64,
+    moved: bool,
+}
+
+/// What a batch is judged by, and what it has changed so far.
+#[derive(Default)]
+struct Known {
+    logs: BTreeMap<ConversationId, Log>,
+    roles: HashMap<(ConversationId, UserId), Role>,
+    counters: BTreeMap<Writer, Counter>,
+    sent: HashMap<Sent, StoredRow>,
+}
+
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    step: &Step,
+) -> StoreResult<End<Attempt>> {
+    let rows = &step.append.rows;
+    let mut known = Known {
+        logs: lock_logs(connection, rows).await?,
+        ..Known::default()
+    };
+    known.counters = lock_counters(connection, rows).await?;
+    known.roles = roles(connection, rows).await?;
+    if step.has_duplicates {
+        known.sent = sent_before(connection, rows.iter()).await?;
+    }
+    let mut accepted = Vec::with_capacity(rows.len());
+    let mut outcomes: Vec<AppendOutcome> = rows
+        .iter()
+        .map(|row| {
+            let outcome = known.judge(row);
+            if let AppendOutcome::Appended { seq, .. } = &outcome {
+                accepted.push((row, *seq));
+            }
+            outcome
+        })
+        .collect();
+    if !step.has_duplicates {
+        find_among_refused(connection, rows, &known, &mut outcomes).await?;
+    }
+    write_counters(connection, &known.counters).await?;
+    if accepted.is_empty() {
+        super::messages::settle(connection, &step.append.settled).await?;
+        return Ok(End::Commit(Attempt::Done(Appended {
+            outcomes,
+            batch: None,
+        })));
+    }
+    let written = write(connection, step, &accepted, &known.logs).await?;
+    if written < accepted.len() {
+        return Ok(End::RollBack(Attempt::SentBefore));
+    }
+    Ok(End::Commit(Attempt::Done(Appended {
+        outcomes,
+        batch: Some(step.batch),
+    })))
+}
+
+impl Known {
+    /// Judges a row as if those before it were written, and takes its number.
+    fn judge(&mut self, row: &NewRow) -> AppendOutcome {
+        use AppendRefusal::{DeviceRestored, Forbidden, NotAMember, StaleEpoch};
+        if self.counter_is_behind(row) {
+            return AppendOutcome::Refused(DeviceRestored);
+        }
+        let Some(log) = self.logs.get_mut(&row.conversation) else {
+            return AppendOutcome::Refused(NotAMember);
+        };
+        let roster_version = log.roster_version;
+        let name = (row.conversation, row.device, row.client_msg_id);
+        let place = match self.sent.entry(name) {
+            Entry::Occupied(earlier) => {
+                return AppendOutcome::Duplicate {
+                    row: Box::new(earlier.get().clone()),
+                    roster_version,
+                };
+            }
+            Entry::Vacant(place) => place,
+        };
+        match self.roles.get(&(row.conversation, row.sender)) {
+            None => return AppendOutcome::Refused(NotAMember),
+            Some(role) if !policy::allows(*role, Action::Send) => {
+                return AppendOutcome::Refused(Forbidden);
+            }
+            Some(_) => {}
+        }
+        if log.epoch != row.epoch {
+            return AppendOutcome::Refused(StaleEpoch);
+        }
+        let seq = log.last.next();
+        log.last = seq;
+        log.moved = true;
+        place.insert(stored(row, seq));
+        AppendOutcome::Appended {
+            seq,
+            roster_version,
+        }
+    }
+
+    fn counter_is_behind(&mut self, row: &NewRow) -> bool {
+        let Some(counter) = row.write_counter else {
+            return false;
+        };
+        if row.counter_floor.is_some_and(|floor| counter < floor) {
+            return true;
+        }
+        match self.counters.get_mut(&(row.sender, row.device)) {
+            Some(known) if counter >= known.value => {
+                known.moved |= counter > known.value;
+                known.value = counter;
+                false
+            }
+            Some(_) | None => row.counter_floor.is_none(),
+        }
+    }
+}
+
+fn stored(row: &NewRow, seq: Seq) -> StoredRow {
+    StoredRow {
+        conversation: row.conversation,
+        seq,
+        kind: row.kind,
+        sender: row.sender,
+        device: row.device,
+        client_msg_id: row.client_msg_id,
+        epoch: row.epoch,
+        server_ts: row.server_ts,
+        body: row.body.clone(),
+    }
+}
+
+/// Who may no longer write still gets the original of what they wrote before.
+async fn find_among_refused(
+    connection: &mut PgConnection,
+    rows: &[NewRow],
+    known: &Known,
+    outcomes: &mut [AppendOutcome],
+) -> StoreResult<()> {
+    use AppendRefusal::{Forbidden, NotAMember, StaleEpoch};
+    let is_refused = |outcome: &AppendOutcome| {
+        matches!(
+            outcome,
+            AppendOutcome::Refused(Forbidden | NotAMember | StaleEpoch)
+        )
+    };
+    let refused: Vec<&NewRow> = rows
+        .iter()
+        .zip(outcomes.iter())
+        .filter(|(row, outcome)| is_refused(outcome) && known.logs.contains_key(&row.conversation))
+        .map(|(row, _)| row)
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let sent = sent_before(connection, refused.into_iter()).await?;
+    for (row, outcome) in rows.iter().zip(outcomes) {
+        let name = (row.conversation, row.device, row.client_msg_id);
+        let found = sent.get(&name).zip(known.logs.get(&row.conversation));
+        if let Some((earlier, log)) = found.filter(|_| is_refused(outcome)) {
+            *outcome = AppendOutcome::Duplicate {
+                row: Box::new(earlier.clone()),
+                roster_version: log.roster_version,
+            };
+        }
+    }
+    Ok(())
+}
+
+async fn lock_logs(
+    connection: &mut PgConnection,
+    rows: &[NewRow],
+) -> StoreResult<BTreeMap<ConversationId, Log>> {
+    let ids: BTreeSet<ConversationId> = rows.iter().map(|row| row.conversation).collect();
+    let found = sqlx::query(LOCK_LOGS)
+        .bind(keys(ids.iter().map(ConversationId::as_bytes)))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    let logs = all("conversations", &found, |columns| {
+        let log = Log {
+            last: columns.seq("last_seq")?,
+            roster_version: columns.number("roster_version")?,
+            epoch: columns.optional_number("mls_epoch")?,
+            moved: false,
+        };
+        Ok((columns.id("conv_id")?, log))
+    })?;
+    Ok(logs.into_iter().collect())
+}
+
+async fn lock_counters(
+    connection: &mut PgConnection,
+    rows: &[NewRow],
+) -> StoreResult<BTreeMap<Writer, Counter>> {
+    let writers: BTreeSet<Writer> = rows
+        .iter()
+        .filter(|row| row.write_counter.is_some())
+        .map(|row| (row.sender, row.device))
+        .collect();
+    if writers.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let found = sqlx::query(LOCK_DEVICES)
+        .bind(keys(writers.iter().map(|(user, _)| user.as_bytes())))
+        .bind(keys(writers.iter().map(|(_, device)| device.as_bytes())))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    let counters = all("devices", &found, |columns| {
+        let counter = Counter {
+            value: columns.number("write_counter")?,
+            moved: false,
+        };
+        Ok(((columns.id("user_id")?, columns.id("device_id")?), counter))
+    })?;
+    Ok(counters.into_iter().collect())
+}
+
+async fn roles(
+    connection: &mut PgConnection,
+    rows: &[NewRow],
+) -> StoreResult<HashMap<(ConversationId, UserId), Role>> {
+    let senders: BTreeSet<(ConversationId, UserId)> = rows
+        .iter()
+        .map(|row| (row.conversation, row.sender))
+        .collect();
+    let found = sqlx::query(SELECT_ROLES)
+        .bind(keys(senders.iter().map(|(id, _)| id.as_bytes())))
+        .bind(keys(senders.iter().map(|(_, user)| user.as_bytes())))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    let roles = all("members", &found, |columns| {
+        let member = (columns.id("conv_id")?, columns.id("user_id")?);
+        Ok((member, Role::from_name(columns.text("role")?)))
+    })?;
+    Ok(roles.into_iter().collect())
+}
+
+async fn sent_before<'a>(
+    connection: &mut PgConnection,
+    rows: impl Iterator<Item = &'a NewRow> + Clone + Send,
+) -> StoreResult<HashMap<Sent, StoredRow>> {
+    let found = sqlx::query(SELECT_SENT)
+        .bind(keys(rows.clone().map(|row| row.conversation.as_bytes())))
+        .bind(keys(rows.clone().map(|row| row.device.as_bytes())))
+        .bind(keys(rows.map(|row| row.client_msg_id.as_bytes())))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    let rows = all("messages", &found, |columns| columns.message())?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ((row.conversation, row.device, row.client_msg_id), row))
+        .collect())
+}
+
+async fn write_counters(
+    connection: &mut PgConnection,
+    counters: &BTreeMap<Writer, Counter>,
+) -> StoreResult<()> {
+    let moved: Vec<(&Writer, i64)> = counters
+        .iter()
+        .filter(|(_, counter)| counter.moved)
+        .map(|(writer, counter)| (writer, integer(counter.value)))
+        .collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(WRITE_COUNTERS)
+        .bind(keys(moved.iter().map(|((user, _), _)| user.as_bytes())))
+        .bind(keys(moved.iter().map(|((_, device), _)| device.as_bytes())))
+        .bind(moved.iter().map(|(_, value)| *value).collect::<Vec<i64>>())
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(())
+}
+
+/// Writes rows, numbers and the batch's note; how many rows were new.
+async fn write(
+    connection: &mut PgConnection,
+    step: &Step,
+    accepted: &[(&NewRow, Seq)],
+    logs: &BTreeMap<ConversationId, Log>,
+) -> StoreResult<usize> {
+    let heads: Vec<(ConversationId, Seq)> = logs
+        .iter()
+        .filter(|(_, log)| log.moved)
+        .map(|(id, log)| (*id, log.last))
+        .collect();
+    let rows = || accepted.iter().map(|(row, _)| *row);
+    let seqs: Vec<i64> = accepted.iter().map(|(_, seq)| integer(seq.get())).collect();
+    let lasts: Vec<i64> = heads.iter().map(|(_, last)| integer(last.get())).collect();
+    let written = sqlx::query(WRITE)
+        .bind(keys(rows().map(|row| row.conversation.as_bytes())))
+        .bind(seqs)
+        .bind(rows().map(|row| row.kind.as_str()).collect::<Vec<_>>())
+        .bind(keys(rows().map(|row| row.sender.as_bytes())))
+        .bind(keys(rows().map(|row| row.device.as_bytes())))
+        .bind(keys(rows().map(|row| row.client_msg_id.as_bytes())))
+        .bind(rows().map(|row| row.epoch.map(integer)).collect::<Vec<_>>())
+        .bind(rows().map(|row| &*row.key_id).collect::<Vec<_>>())
+        .bind(
+            rows()
+                .map(|row| row.server_ts.as_millis())
+                .collect::<Vec<_>>(),
+        )
+        .bind(rows().map(|row| &*row.body).collect::<Vec<_>>())
+        .bind(keys(heads.iter().map(|(id, _)| id.as_bytes())))
+        .bind(lasts)
+        .bind(key(&step.batch.0))
+        .bind(step.append.at.as_millis())
+        .bind(heads_text(&heads)?)
+        .bind(keys(step.append.settled.iter().map(|batch| &batch.0)))
+        .fetch_one(connection)
+        .await
+        .map_err(store_error)?;
+    let count: i64 = written.try_get(0).map_err(store_error)?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}

@@ -1,0 +1,107 @@
+//! PostgreSQL behind the store's traits: for several instances and large deployments.
+//!
+//! A conversation's row is its lock. Rows of one batch are checked together and
+//! written by one statement; whoever writes to several conversations locks
+//! them in the order of their ids. Steps that meet another, or lose their
+//! connection, are repeated where that is the same as doing them once.
+
+mod accounts;
+mod append;
+mod conversations;
+mod errors;
+mod maintenance;
+mod messages;
+mod migrate;
+mod options;
+mod positions;
+mod rosters;
+mod rows;
+mod sessions;
+mod transaction;
+
+use std::time::Duration;
+
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Executor};
+
+use super::{OpenStoreError, Store};
+use errors::{is_worth_waiting, open_error};
+pub use options::{PostgresOptions, UrlError};
+
+/// How long a connection that was unused is trusted to be still there.
+const TRUSTED: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A store in a PostgreSQL database.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    lanes: usize,
+}
+
+impl PostgresStore {
+    /// Opens the database and brings its schema up to date. While the server
+    /// cannot be reached or is starting it is tried again, up to the patience
+    /// of the options.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, refuses the credentials, is too old,
+    /// takes no writes or does not keep what it commits; when the schema is
+    /// newer than this program; when a migration fails (nothing of it remains).
+    pub async fn open(options: PostgresOptions) -> Result<Self, OpenStoreError> {
+        let mut connection = connect(&options).await?;
+        maintenance::check_server(&mut connection).await?;
+        maintenance::check_durability(&mut connection).await?;
+        migrate::migrate(&mut connection).await?;
+        maintenance::ensure_incarnation(&mut connection)
+            .await
+            .map_err(|error| OpenStoreError::Database(Box::new(error)))?;
+        // What goes wrong here has gone wrong before, or is noticed later.
+        let _ = connection.close().await;
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED {
+                        connection.execute("").await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(options.for_steps());
+        Ok(Self {
+            pool,
+            lanes: options.lanes,
+        })
+    }
+}
+
+impl Store for PostgresStore {
+    fn lanes(&self) -> usize {
+        self.lanes
+    }
+}
+
+/// Connects, and goes on trying while waiting may help.
+async fn connect(options: &PostgresOptions) -> Result<sqlx::PgConnection, OpenStoreError> {
+    let connect: PgConnectOptions = options.for_migrations();
+    let deadline = tokio::time::Instant::now() + options.patience;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match connect.connect().await {
+            Ok(connection) => return Ok(connection),
+            Err(error)
+                if is_worth_waiting(&error) && tokio::time::Instant::now() + pause < deadline =>
+            {
+                tracing::warn!(%error, "the database cannot be reached yet");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LAST_PAUSE);
+            }
+            Err(error) => return Err(open_error(error)),
+        }
+    }
+}

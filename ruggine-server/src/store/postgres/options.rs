@@ -1,0 +1,133 @@
+//! Where the database is and how it is used.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ruggine_core::secret::SecretText;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+const LANES: usize = 4;
+const CONNECTIONS: u32 = 16;
+const ACQUIRE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How a [`PostgresStore`](super::PostgresStore) finds and uses its database.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    connect: PgConnectOptions,
+    pub(super) lanes: usize,
+    pub(super) connections: u32,
+    pub(super) acquire_timeout: Duration,
+    pub(super) patience: Duration,
+}
+
+/// A database URL that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// It does not have the form of one.
+    #[error(
+        "this is no address of a PostgreSQL database, as postgres://user:password@host:5432/name would be"
+    )]
+    Malformed,
+    /// It asks for a connection that anybody on the way can read.
+    #[error(
+        "the database is on another machine and sslmode={0} does not insist on TLS: set sslmode=require or stronger"
+    )]
+    Insecure(&'static str),
+}
+
+impl PostgresOptions {
+    /// Reads a database URL. A database on another machine is spoken to over
+    /// TLS: where the URL says nothing of it, TLS is required.
+    ///
+    /// # Errors
+    /// When the URL is malformed, or forgoes TLS to another machine.
+    pub fn from_url(url: &SecretText) -> Result<Self, UrlError> {
+        let url = url.expose();
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(UrlError::Malformed);
+        }
+        let mut connect = PgConnectOptions::from_str(url).map_err(|_| UrlError::Malformed)?;
+        if is_elsewhere(&connect) {
+            let says_how = url.contains("sslmode=") || url.contains("ssl-mode=");
+            match connect.get_ssl_mode() {
+                PgSslMode::Disable => return Err(UrlError::Insecure("disable")),
+                PgSslMode::Allow => return Err(UrlError::Insecure("allow")),
+                PgSslMode::Prefer if says_how => return Err(UrlError::Insecure("prefer")),
+                PgSslMode::Prefer => connect = connect.ssl_mode(PgSslMode::Require),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            connect: connect.disable_statement_logging(),
+            lanes: LANES,
+            connections: CONNECTIONS,
+            acquire_timeout: ACQUIRE,
+            patience: PATIENCE,
+        })
+    }
+
+    /// How many batches are committed at once; 4 unless told, at least 1.
+    #[must_use]
+    pub const fn lanes(mut self, lanes: usize) -> Self {
+        self.lanes = if lanes == 0 { 1 } else { lanes };
+        self
+    }
+
+    /// Connections at the most; 16 unless told, at least 1.
+    #[must_use]
+    pub const fn connections(mut self, connections: u32) -> Self {
+        self.connections = if connections == 0 { 1 } else { connections };
+        self
+    }
+
+    /// How long opening goes on trying a server that cannot be reached; 30 s
+    /// unless told.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Connections on which steps run: none holds a lock for long.
+    pub(super) fn for_steps(&self) -> PgConnectOptions {
+        self.connect.clone().options([
+            ("statement_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+            ("default_transaction_isolation", "read committed"),
+            ("plan_cache_mode", "auto"),
+        ])
+    }
+
+    /// A connection that may take its time.
+    pub(super) fn for_migrations(&self) -> PgConnectOptions {
+        self.connect.clone()
+    }
+}
+
+impl fmt::Debug for PostgresOptions {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("host", &self.connect.get_host())
+            .field("port", &self.connect.get_port())
+            .field("database", &self.connect.get_database())
+            .field("lanes", &self.lanes)
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether the way to the database leaves this machine.
+fn is_elsewhere(connect: &PgConnectOptions) -> bool {
+    let host = connect.get_host();
+    let is_loopback = host
+        .trim_matches(['[', ']'])
+        .parse::<IpAddr>()
+        .map_or(host == "localhost", |ip| ip.is_loopback());
+    connect.get_socket().is_none() && !is_loopback && !host.starts_with('/')
+}
