@@ -149,7 +149,10 @@ impl Driver {
                 Over::Stopping => break,
                 Over::LoggedOut => self.shared.set_state(ConnectionState::LoggedOut),
                 Over::Ended(closed) => {
-                    let wait = closed.retry_in.unwrap_or_else(|| backoff.next());
+                    let wait = closed
+                        .retry_in
+                        .map(bounded)
+                        .unwrap_or_else(|| backoff.next());
                     self.shared.set_state(ConnectionState::Waiting(wait));
                     if !self.pause(wait).await {
                         break;
@@ -402,6 +405,14 @@ impl Driver {
 fn broken(error: crate::store::StoreError) -> Over {
     error.report();
     Over::Ended(Closed::default())
+}
+
+/// The longest time for which a server can send somebody away.
+const AWAY_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// A wait that a server asked for, as long as that is reasonable.
+pub(crate) fn bounded(wait: Duration) -> Duration {
+    wait.min(AWAY_MAX)
 }
 
 /// How long to stay away after a refusal.

@@ -15,6 +15,7 @@ use ruggine_core::{ApiError, ClientMsgId, ConversationId, Seq};
 use crate::client::Shared;
 use crate::error::RequestError;
 use crate::event::{ClientEvent, ConnectionState};
+use crate::link::bounded;
 use crate::store::{ClientStore, OutboxRecord, StoreResult};
 
 /// Pause after a failure that names no time of its own.
@@ -143,9 +144,11 @@ async fn attempt(
             refused(shared, id, &message, &error).await?;
             Ok(Some(Duration::ZERO))
         }
-        Err(RequestError::Refused(error)) => Ok(Some(
-            error.retry_after_ms.map_or(COURTESY, Duration::from_millis),
-        )),
+        Err(RequestError::Refused(error)) => {
+            Ok(Some(error.retry_after_ms.map_or(COURTESY, |wait| {
+                bounded(Duration::from_millis(wait))
+            })))
+        }
         Err(_) => Ok(Some(PAUSE)),
     }
 }

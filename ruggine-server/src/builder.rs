@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Authenticator, DynAuthenticator};
-use crate::bus::{Bus, DynBus, LocalBus};
+use crate::bus::{DynBus, LocalBus};
 use crate::config::EngineConfig;
 use crate::engine::{Engine, EngineParts, StartError};
 use crate::hooks::{DynHooks, Hooks};
@@ -152,9 +152,22 @@ impl ServerBuilder {
         self
     }
 
+    /// Hears other instances over a Redis server.
+    ///
+    /// # Errors
+    /// When the server cannot be used.
+    #[cfg(feature = "redis")]
+    pub async fn redis(
+        self,
+        options: crate::bus::redis::RedisOptions,
+    ) -> Result<Self, crate::bus::BusError> {
+        let bus = crate::bus::redis::RedisBus::connect(options).await?;
+        Ok(self.bus(Arc::new(bus)))
+    }
+
     /// Hears other instances over this bus instead of none.
     #[must_use]
-    pub fn bus(mut self, bus: Arc<impl Bus>) -> Self {
+    pub fn bus(mut self, bus: Arc<dyn DynBus>) -> Self {
         self.bus = bus;
         self
     }

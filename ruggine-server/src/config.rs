@@ -16,6 +16,9 @@ pub struct EngineConfig {
     pub hook_deadline: Duration,
     /// Pause between comparisons of followed heads with the store, varied by a fifth.
     pub sweep_interval: Duration,
+    /// The same pause while the bus is away, so that nobody waits long for what
+    /// another instance commits.
+    pub poll_interval: Duration,
     /// Age at which a committed batch that was not announced is announced again.
     pub relay_after: Duration,
     /// Shortest time between two presence events of one user.
@@ -37,6 +40,7 @@ impl Default for EngineConfig {
             refresh_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
             hook_deadline: Duration::from_secs(2),
             sweep_interval: Duration::from_secs(30),
+            poll_interval: Duration::from_secs(1),
             relay_after: Duration::from_secs(1),
             presence_interval: Duration::from_secs(1),
             presence_members_max: 100,

@@ -9,6 +9,11 @@ use ruggine_server::store::Store;
 use ruggine_server::store::sqlite::SqliteStore;
 #[cfg(feature = "postgres")]
 use ruggine_server::testing::TestDatabase;
+#[cfg(feature = "redis")]
+use ruggine_server::{
+    bus::{InstanceId, redis::RedisBus},
+    testing::redis_options,
+};
 use tempfile::TempDir;
 
 async fn sqlite() -> (Arc<dyn Store>, TempDir) {
@@ -37,6 +42,24 @@ mod store_on_sqlite {
 #[cfg(feature = "postgres")]
 mod store_on_postgres {
     ruggine_server::store_conformance!(super::postgres);
+}
+
+/// Three connections to one server, as three processes have them.
+#[cfg(feature = "redis")]
+async fn redis() -> (Ends, ()) {
+    let prefix = format!("test:{}", InstanceId::new());
+    let end = async || {
+        let options = redis_options().prefix(prefix.clone());
+        let bus = RedisBus::connect(options).await;
+        let bus: Arc<dyn DynBus> = Arc::new(bus.expect("the server runs"));
+        bus
+    };
+    ([end().await, end().await, end().await], ())
+}
+
+#[cfg(feature = "redis")]
+mod bus_over_redis {
+    ruggine_server::bus_conformance!(super::redis);
 }
 
 mod bus_in_one_process {

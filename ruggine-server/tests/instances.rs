@@ -2,6 +2,7 @@
 //! the other hear, whatever the bus loses.
 #![cfg(all(feature = "http", feature = "sqlite"))]
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use ruggine_core::api::session::Revoke;
 use ruggine_core::codec::Encoding;
 use ruggine_core::event::{MessageEvent, PositionEvent};
 use ruggine_core::time::SystemClock;
-use ruggine_core::{Clock, ConversationId, Event, Seq};
+use ruggine_core::{Clock, ConversationId, Event, Seq, UserId};
 use ruggine_server::bus::{Bus, BusError, InstanceId, LocalBus, Notice, Notices, Topic};
 use ruggine_server::store::{Append, DynMessageStore, NewRow};
 use ruggine_server::testing::{
@@ -401,6 +402,18 @@ impl Bus for LateUnfollow {
         notice: Notice,
     ) -> Result<(), BusError> {
         Bus::publish(&self.inner, from, topic, notice).await
+    }
+
+    async fn lease(&self, instance: InstanceId, users: Vec<UserId>) -> Result<(), BusError> {
+        Bus::lease(&self.inner, instance, users).await
+    }
+
+    async fn release(&self, instance: InstanceId, users: Vec<UserId>) -> Result<(), BusError> {
+        Bus::release(&self.inner, instance, users).await
+    }
+
+    async fn leased(&self, users: Vec<UserId>) -> Result<HashSet<UserId>, BusError> {
+        Bus::leased(&self.inner, users).await
     }
 }
 

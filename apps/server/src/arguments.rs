@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Where everything is kept: sqlite:PATH [env: DATABASE_URL] [default: sqlite:ruggine-data/ruggine.sqlite]
+    /// Where everything is kept: postgres://USER@HOST/NAME or sqlite:PATH [env: DATABASE_URL] [default: sqlite:ruggine-data/ruggine.sqlite]
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<String>,
 
@@ -73,7 +73,7 @@ Further settings, from the environment or the file:
   ENCRYPTION_LEGACY_KEYS        former master keys that still open, separated by commas
   ENCRYPTION_LEGACY_KEYS_FILE   a file with them
   DATABASE_URL_FILE             a file with DATABASE_URL
-  REDIS_URL, REDIS_URL_FILE     not used by this version
+  REDIS_URL, REDIS_URL_FILE     redis://HOST:PORT, over which several servers on one database hear of each other
   RUGGINE_ALLOWED_ORIGINS       web origins whose pages may open a WebSocket, separated by commas
   RUGGINE_TRUSTED_PROXIES       addresses whose X-Forwarded-For is believed, separated by commas
   RUGGINE_DRAIN_LEAD_SECONDS    from \"not ready\" to closed ports at the end

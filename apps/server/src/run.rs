@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
-use crate::settings::{Keys, Settings};
+use crate::settings::{Database, Keys, Settings};
 
 pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
     forbid_core_dumps();
@@ -41,8 +41,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let mut edge = EdgeConfig::default();
     edge.allowed_origins.clone_from(&settings.allowed_origins);
     edge.trusted_proxies.clone_from(&settings.trusted_proxies);
-    let mut builder = Server::builder()
-        .sqlite(&settings.database)
+    let mut builder = with_services(Server::builder(), &settings)
         .await?
         .metrics(metrics)
         .edge(edge)
@@ -67,6 +66,24 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
     stop_admin.cancel();
     admin_task.await.context("the admin listener failed")
+}
+
+/// Opens the database and the bus.
+async fn with_services(
+    builder: ServerBuilder,
+    settings: &Settings,
+) -> anyhow::Result<ServerBuilder> {
+    let builder = match &settings.database {
+        Database::Sqlite(path) => builder.sqlite(path).await?,
+        Database::Postgres(options) => builder.postgres((**options).clone()).await?,
+    };
+    match &settings.redis {
+        Some(options) => builder
+            .redis(options.clone())
+            .await
+            .context("cannot use the server of REDIS_URL"),
+        None => Ok(builder),
+    }
 }
 
 fn with_keys(builder: ServerBuilder, settings: &Settings) -> anyhow::Result<ServerBuilder> {
@@ -104,7 +121,7 @@ fn announce(server: &Server, settings: &Settings, admin: SocketAddr) {
         tracing::info!(url = format!("{ws}://{address}/v1/ws"), "WebSocket");
     }
     tracing::info!(url = format!("http://{admin}/metrics"), "metrics");
-    tracing::info!(database = %settings.database.display(), "ready");
+    tracing::info!(database = %settings.database, "ready");
 }
 
 /// SIGTERM and Ctrl-C.

@@ -4,6 +4,7 @@
 //! and in order. [`bus_conformance!`](crate::bus_conformance) makes one test of
 //! each case.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +65,10 @@ macro_rules! bus_conformance {
             the_order_of_one_publisher_is_kept,
             dropped_notices_detach_their_instance,
             a_slow_receiver_loses_notices_and_blocks_nobody,
-            every_kind_of_notice_arrives_unchanged
+            every_kind_of_notice_arrives_unchanged,
+            who_is_online_on_one_instance_is_known_on_all,
+            who_left_one_instance_is_still_online_on_another,
+            the_same_lease_twice_is_one
         }
     };
     (@cases $make:expr; $( $case:ident ),+) => {
@@ -116,9 +120,29 @@ impl Instance {
         unfollowed.expect("topics can be left");
     }
 
+    async fn lease(&self, users: &[UserId]) {
+        let leased = self.bus.lease(self.id, users.to_vec()).await;
+        leased.expect("a lease can be taken");
+    }
+
+    async fn release(&self, users: &[UserId]) {
+        let released = self.bus.release(self.id, users.to_vec()).await;
+        released.expect("a lease can be given back");
+    }
+
+    async fn leased(&self, users: &[UserId]) -> HashSet<UserId> {
+        let held = self.bus.leased(users.to_vec()).await;
+        held.expect("leases can be asked for")
+    }
+
     async fn publish(&self, topic: Topic, notice: Notice) {
         let published = self.bus.publish(self.id, topic, notice).await;
         published.expect("a notice can be published");
+    }
+
+    /// Publishes where the bus has room for it; whether it had.
+    async fn offer(&self, topic: Topic, notice: Notice) -> bool {
+        self.bus.publish(self.id, topic, notice).await.is_ok()
     }
 
     async fn next(&mut self) -> Notice {
@@ -325,11 +349,13 @@ pub async fn a_slow_receiver_loses_notices_and_blocks_nobody(ends: Ends) {
     other.follow(&[quiet]).await;
     in_time(async {
         for number in 0..FLOOD {
-            one.publish(flooded, head(number)).await;
+            one.offer(flooded, head(number)).await;
+        }
+        while !one.offer(quiet, head(FLOOD)).await {
+            tokio::task::yield_now().await;
         }
     })
     .await;
-    one.publish(quiet, head(FLOOD)).await;
     assert_eq!(other.next().await, head(FLOOD));
 
     // The publisher repeats itself, for the queue may still be full when the
@@ -337,7 +363,7 @@ pub async fn a_slow_receiver_loses_notices_and_blocks_nobody(ends: Ends) {
     let (waiting, mut heard_of) = oneshot::channel::<()>();
     let repeating = tokio::spawn(async move {
         while heard_of.try_recv() == Err(TryRecvError::Empty) {
-            one.publish(flooded, head(FLOOD)).await;
+            one.offer(flooded, head(FLOOD)).await;
             tokio::task::yield_now().await;
         }
     });
@@ -357,12 +383,54 @@ pub async fn every_kind_of_notice_arrives_unchanged(ends: Ends) {
     let topic = conversation();
     two.follow(&[topic]).await;
     let notices = every_kind();
-    let kinds: std::collections::HashSet<u8> = notices.iter().map(kind).collect();
+    let kinds: HashSet<u8> = notices.iter().map(kind).collect();
     assert_eq!(kinds.len(), usize::from(KINDS));
     for notice in notices {
         one.publish(topic, notice.clone()).await;
         assert_eq!(two.next().await, notice);
     }
+}
+
+/// What one instance says of its users, the others are told when they ask.
+pub async fn who_is_online_on_one_instance_is_known_on_all(ends: Ends) {
+    let [one, two, three] = Instance::attach_all(&ends).await;
+    let [ada, bob, cleo] = [(); 3].map(|()| UserId::new(NOW));
+    one.lease(&[ada]).await;
+    two.lease(&[bob]).await;
+    for instance in [&one, &two, &three] {
+        assert_eq!(
+            instance.leased(&[ada, bob, cleo]).await,
+            HashSet::from([ada, bob])
+        );
+        assert_eq!(instance.leased(&[]).await, HashSet::new());
+    }
+    one.release(&[ada, cleo]).await;
+    assert_eq!(three.leased(&[ada, bob, cleo]).await, HashSet::from([bob]));
+    // Nothing to say is nothing wrong.
+    one.lease(&[]).await;
+    one.release(&[]).await;
+}
+
+/// A user with devices on two instances is online until both let them go.
+pub async fn who_left_one_instance_is_still_online_on_another(ends: Ends) {
+    let [one, two, three] = Instance::attach_all(&ends).await;
+    let ada = UserId::new(NOW);
+    one.lease(&[ada]).await;
+    two.lease(&[ada]).await;
+    one.release(&[ada]).await;
+    assert_eq!(three.leased(&[ada]).await, HashSet::from([ada]));
+    two.release(&[ada]).await;
+    assert_eq!(three.leased(&[ada]).await, HashSet::new());
+}
+
+/// Saying it again prolongs it and takes no second word to take back.
+pub async fn the_same_lease_twice_is_one(ends: Ends) {
+    let [one, two, _three] = Instance::attach_all(&ends).await;
+    let ada = UserId::new(NOW);
+    one.lease(&[ada]).await;
+    one.lease(&[ada, ada]).await;
+    one.release(&[ada]).await;
+    assert_eq!(two.leased(&[ada]).await, HashSet::new());
 }
 
 const KINDS: u8 = 6;

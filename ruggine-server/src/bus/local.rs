@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use parking_lot::Mutex;
+use ruggine_core::UserId;
 use tokio::sync::mpsc;
 
 use super::{Bus, BusError, InstanceId, Notice, Notices, Topic};
@@ -20,6 +21,7 @@ pub struct LocalBus {
 #[derive(Debug)]
 struct Instance {
     topics: HashSet<Topic>,
+    online: HashSet<UserId>,
     queue: mpsc::Sender<Notice>,
 }
 
@@ -44,10 +46,12 @@ impl LocalBus {
 impl Bus for LocalBus {
     async fn attach(&self, instance: InstanceId) -> Result<Notices, BusError> {
         let (queue, notices) = mpsc::channel(QUEUE);
-        let topics = HashSet::new();
-        self.instances
-            .lock()
-            .insert(instance, Instance { topics, queue });
+        let attached = Instance {
+            topics: HashSet::new(),
+            online: HashSet::new(),
+            queue,
+        };
+        self.instances.lock().insert(instance, attached);
         Ok(Notices::new(notices))
     }
 
@@ -81,5 +85,32 @@ impl Bus for LocalBus {
             !instance.queue.is_closed()
         });
         Ok(())
+    }
+
+    async fn lease(&self, instance: InstanceId, users: Vec<UserId>) -> Result<(), BusError> {
+        // It holds while the instance is attached: nobody dies alone here.
+        if let Some(instance) = self.instances.lock().get_mut(&instance) {
+            instance.online.extend(users);
+        }
+        Ok(())
+    }
+
+    async fn release(&self, instance: InstanceId, users: Vec<UserId>) -> Result<(), BusError> {
+        if let Some(instance) = self.instances.lock().get_mut(&instance) {
+            for user in users {
+                instance.online.remove(&user);
+            }
+        }
+        Ok(())
+    }
+
+    async fn leased(&self, mut users: Vec<UserId>) -> Result<HashSet<UserId>, BusError> {
+        let instances = self.instances.lock();
+        users.retain(|user| {
+            instances
+                .values()
+                .any(|instance| !instance.queue.is_closed() && instance.online.contains(user))
+        });
+        Ok(users.into_iter().collect())
     }
 }

@@ -7,13 +7,17 @@
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod local;
+#[cfg(feature = "redis")]
+pub mod redis;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ruggine_core::{ConversationId, Event, Incarnation, SessionId, UserId};
 use ruggine_crypto::random;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use local::LocalBus;
 
@@ -32,6 +36,20 @@ impl InstanceId {
     #[must_use]
     pub fn new() -> Self {
         Self(random::number().expect("the operating system provides randomness"))
+    }
+}
+
+impl InstanceId {
+    /// Its number, as it travels on a bus.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The instance with this number.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
     }
 }
 
@@ -124,25 +142,58 @@ pub enum Notice {
 #[error("the bus is unavailable: {0}")]
 pub struct BusError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
+/// How long an instance's word that a user is online holds.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// Whether an instance hears its topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BusState {
+    /// It does, as far as anybody knows.
+    Connected,
+    /// It does not; what is published now is missed. Once it is connected again
+    /// it hears every topic that it follows, and has to look for what it missed.
+    Away,
+}
+
 /// The notices that reach one instance.
 #[derive(Debug)]
-pub struct Notices(mpsc::Receiver<Notice>);
+pub struct Notices {
+    queue: mpsc::Receiver<Notice>,
+    state: watch::Receiver<BusState>,
+}
 
 impl Notices {
-    /// Notices from a bounded queue. A bus drops what the queue cannot take.
+    /// Notices from a bounded queue, on a bus that cannot be away. A bus drops
+    /// what the queue cannot take.
     #[must_use]
-    pub const fn new(queue: mpsc::Receiver<Notice>) -> Self {
-        Self(queue)
+    pub fn new(queue: mpsc::Receiver<Notice>) -> Self {
+        let (_, state) = watch::channel(BusState::Connected);
+        Self { queue, state }
+    }
+
+    /// Notices from a bounded queue, on a bus that may be away at times.
+    #[must_use]
+    pub const fn with_state(
+        queue: mpsc::Receiver<Notice>,
+        state: watch::Receiver<BusState>,
+    ) -> Self {
+        Self { queue, state }
+    }
+
+    /// Whether the bus is there, to look at and to wait for.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<BusState> {
+        self.state.clone()
     }
 
     /// The next notice; `None` once the bus is gone. Cancel safe.
     pub async fn next(&mut self) -> Option<Notice> {
-        self.0.recv().await
+        self.queue.recv().await
     }
 
     /// The next notice, if one is waiting.
     pub fn try_next(&mut self) -> Option<Notice> {
-        self.0.try_recv().ok()
+        self.queue.try_recv().ok()
     }
 }
 
@@ -160,5 +211,15 @@ seam! {
 
         /// Tells every other instance that follows the topic.
         async fn publish(&self, from: InstanceId, topic: Topic, notice: Notice) -> Result<(), BusError>;
+
+        /// Says that these users are online on the instance, which holds for
+        /// [`LEASE`] and is said again before that.
+        async fn lease(&self, instance: InstanceId, users: Vec<UserId>) -> Result<(), BusError>;
+
+        /// Takes that back.
+        async fn release(&self, instance: InstanceId, users: Vec<UserId>) -> Result<(), BusError>;
+
+        /// Which of these users are online on any instance.
+        async fn leased(&self, users: Vec<UserId>) -> Result<HashSet<UserId>, BusError>;
     }
 }

@@ -8,7 +8,7 @@ use ruggine_core::{Timestamp, UserId};
 use ruggine_crypto::random;
 
 use super::{Engine, EngineResult};
-use crate::bus::{Notice, Notices, Topic};
+use crate::bus::{BusState, Notice, Notices, Topic};
 use crate::store::StoreResult;
 
 /// Heads compared in one query.
@@ -22,6 +22,7 @@ pub(super) fn spawn(engine: &Engine, notices: Notices) {
     tasks.spawn(engine.clone().run_sweep());
     tasks.spawn(engine.clone().run_relay());
     tasks.spawn(engine.clone().run_presence());
+    tasks.spawn(engine.clone().run_leases());
     tasks.spawn(engine.clone().run_housekeeping());
 }
 
@@ -46,8 +47,27 @@ impl Engine {
         }
     }
 
+    /// Compares with the store now and then, more often while the bus is away,
+    /// and at once when it is back.
     async fn run_sweep(self) {
-        while self.pause(vary(self.0.config.sweep_interval)).await {
+        let mut bus = self.0.bus_state.clone();
+        // A bus that cannot be away tells of no change.
+        let mut may_change = true;
+        loop {
+            let interval = match *bus.borrow_and_update() {
+                BusState::Connected => self.0.config.sweep_interval,
+                BusState::Away => self.0.config.poll_interval,
+            };
+            tokio::select! {
+                going = self.pause(vary(interval)) => if !going { return },
+                changed = bus.changed(), if may_change => match changed {
+                    Ok(()) => {}
+                    Err(_) => {
+                        may_change = false;
+                        continue;
+                    }
+                },
+            }
             if let Err(error) = self.sweep().await {
                 tracing::warn!(%error, "the heads could not be compared");
             }

@@ -22,6 +22,8 @@ const REPAIR_ROWS: u32 = 100;
 const REPAIR_RETRY: Duration = Duration::from_secs(1);
 /// Bytes of bodies that travel in a hint; larger rows are read from the store.
 const HINT_BYTES: usize = 8 * 1024;
+/// Bytes of all bodies in one hint.
+const HINT_BYTES_TOGETHER: usize = 256 * 1024;
 
 /// Committed rows on their way to other instances, a notice per conversation.
 #[derive(Debug, Default)]
@@ -182,7 +184,8 @@ impl Engine {
         let Some(head) = rows.last().map(|row| row.seq) else {
             return;
         };
-        let small = rows.iter().map(|row| row.body.len()).sum::<usize>() <= HINT_BYTES * rows.len();
+        let bytes: usize = rows.iter().map(|row| row.body.len()).sum();
+        let small = bytes <= HINT_BYTES_TOGETHER.min(HINT_BYTES * rows.len());
         let notice = if small {
             Notice::Rows {
                 incarnation: self.0.incarnation,

@@ -29,6 +29,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use ruggine_core::api::{Access, Effect, Method, Operation};
 use ruggine_core::{Clock, ConversationId, ErrorCode, Incarnation};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,10 +38,10 @@ pub use admission::{Arrival, RefusedSocket};
 pub use error::{EngineError, EngineResult};
 pub use messages::PendingAck;
 pub use sockets::OpenSocket;
-pub use start::{EngineParts, StartError};
+pub use start::{EngineParts, Readiness, StartError};
 
 use crate::auth::{DynAuthenticator, Principal};
-use crate::bus::{DynBus, InstanceId};
+use crate::bus::{BusState, DynBus, InstanceId};
 use crate::config::EngineConfig;
 use crate::hooks::{Attempt, DynHooks, Outcome, Verdict};
 use crate::hub::Hub;
@@ -115,6 +116,7 @@ struct Inner {
     instance: InstanceId,
     store: Arc<dyn Store>,
     bus: Arc<dyn DynBus>,
+    bus_state: watch::Receiver<BusState>,
     authenticator: Arc<dyn DynAuthenticator>,
     hooks: Option<Arc<dyn DynHooks>>,
     sealer: Arc<Sealer>,

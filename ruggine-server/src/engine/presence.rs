@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use ruggine_core::api::Done;
@@ -11,8 +12,14 @@ use ruggine_core::{ConversationId, ErrorCode, Event, UserId, limits};
 use tokio::sync::Notify;
 
 use super::{Caller, Engine, EngineError, EngineResult, Verb};
+use crate::bus::LEASE;
 use crate::bus::{Notice, Topic};
 use crate::hub::SharedEvent;
+
+/// How often leases are renewed: twice within each.
+const RENEWAL: Duration = LEASE.saturating_sub(Duration::from_secs(35));
+/// Users named in one renewal.
+const LEASED_TOGETHER: usize = 500;
 
 /// Users whose presence may have changed, and what was told of them last.
 #[derive(Debug, Default)]
@@ -65,7 +72,54 @@ impl Engine {
         }
     }
 
+    /// Says again who is online here before the word of it ends.
+    pub(super) async fn run_leases(self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(RENEWAL) => {}
+                () = self.0.stopping.cancelled() => return,
+            }
+            for users in self.0.hub.online().chunks(LEASED_TOGETHER) {
+                // The next renewal may go through.
+                if let Err(error) = self.0.bus.lease(self.0.instance, users.to_vec()).await {
+                    tracing::debug!(%error, "who is online here could not be said again");
+                }
+            }
+        }
+    }
+
+    /// Takes back that anybody is online here.
+    pub(super) async fn release_presence(&self) {
+        let online: Vec<UserId> = self.0.presence.online.lock().drain().collect();
+        for users in online.chunks(LEASED_TOGETHER) {
+            // Without the bus the word ends by itself.
+            let _ = self.0.bus.release(self.0.instance, users.to_vec()).await;
+        }
+    }
+
+    /// Notes a change of presence for other instances; `false` when the user is
+    /// still online on one of them.
+    async fn note_presence(&self, presence: Presence) -> bool {
+        let users = vec![presence.user];
+        if presence.online {
+            let noted = self.0.bus.lease(self.0.instance, users).await;
+            if let Err(error) = noted {
+                tracing::debug!(%error, "other instances were not told who is online here");
+            }
+            return true;
+        }
+        let _ = self.0.bus.release(self.0.instance, users.clone()).await;
+        self.0
+            .bus
+            .leased(users)
+            .await
+            .map_or(true, |held| held.is_empty())
+    }
+
     async fn tell_presence(&self, presence: Presence) {
+        if !self.note_presence(presence).await {
+            return;
+        }
         let memberships = match self.0.store.memberships(presence.user).await {
             Ok(memberships) => memberships,
             Err(error) => {
@@ -180,13 +234,26 @@ impl Verb for Query {
             .store
             .acquaintances(user, self.users.clone())
             .await?;
-        let presences = self
+        let asked: Vec<UserId> = self
             .users
             .into_iter()
             .filter(|other| *other == user || known.contains(other))
+            .collect();
+        let elsewhere: Vec<UserId> = asked
+            .iter()
+            .copied()
+            .filter(|user| !engine.0.hub.is_online(*user))
+            .collect();
+        // Without the bus, this instance tells what it knows.
+        let elsewhere = match elsewhere.is_empty() {
+            true => HashSet::new(),
+            false => engine.0.bus.leased(elsewhere).await.unwrap_or_default(),
+        };
+        let presences = asked
+            .into_iter()
             .map(|user| Presence {
                 user,
-                online: engine.0.hub.is_online(user),
+                online: engine.0.hub.is_online(user) || elsewhere.contains(&user),
             })
             .collect();
         Ok(Presences { presences })

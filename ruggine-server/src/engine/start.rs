@@ -13,7 +13,7 @@ use super::position_lane::PositionLane;
 use super::presence::PresenceBoard;
 use super::{Engine, Inner, background};
 use crate::auth::{DynAuthenticator, PasswordAuthenticator};
-use crate::bus::{BusError, DynBus, InstanceId};
+use crate::bus::{BusError, BusState, DynBus, InstanceId};
 use crate::config::EngineConfig;
 use crate::hooks::DynHooks;
 use crate::hub::Hub;
@@ -73,6 +73,18 @@ pub enum StartError {
     Bus(#[from] BusError),
 }
 
+/// Whether an engine can serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// It can, and what other instances commit arrives a little later: the bus
+    /// is away.
+    Degraded,
+    /// It is going down.
+    Stopping,
+}
+
 impl Engine {
     /// Starts an engine: proves that the keys fit the store, attaches to the
     /// bus, and begins the background work. Needs a Tokio runtime.
@@ -109,6 +121,7 @@ impl Engine {
             instance,
             store: parts.store,
             bus: parts.bus,
+            bus_state: notices.state(),
             authenticator,
             hooks: parts.hooks,
             sealer,
@@ -134,15 +147,19 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Whether the engine can serve: its store answers and it is not stopping.
+    /// Whether the engine can serve.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn ready(&self) -> Result<bool, StoreError> {
+    pub async fn ready(&self) -> Result<Readiness, StoreError> {
         if self.0.stopping.is_cancelled() {
-            return Ok(false);
+            return Ok(Readiness::Stopping);
         }
-        self.0.store.ping().await.map(|()| true)
+        self.0.store.ping().await?;
+        Ok(match *self.0.bus_state.borrow() {
+            BusState::Connected => Readiness::Ready,
+            BusState::Away => Readiness::Degraded,
+        })
     }
 
     /// Ends the engine: what is in the lanes is committed and answered, the
@@ -153,6 +170,7 @@ impl Engine {
         self.0.stopping.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        self.release_presence().await;
         self.0.store.close().await;
     }
 }

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Edge;
+use crate::engine::Readiness;
 
 pub(super) async fn healthz() -> (StatusCode, &'static str) {
     (StatusCode::OK, "ok\n")
@@ -15,8 +16,9 @@ pub(super) async fn readyz(State(edge): State<Edge>) -> (StatusCode, &'static st
         return (NOT_READY, "leaving\n");
     }
     match edge.engine.ready().await {
-        Ok(true) => (StatusCode::OK, "ready\n"),
-        Ok(false) => (NOT_READY, "stopping\n"),
+        Ok(Readiness::Ready) => (StatusCode::OK, "ready\n"),
+        Ok(Readiness::Degraded) => (StatusCode::OK, "degraded: the bus is away\n"),
+        Ok(Readiness::Stopping) => (NOT_READY, "stopping\n"),
         Err(error) => {
             tracing::warn!(%error, "not ready: the store does not answer");
             (NOT_READY, "the store does not answer\n")

@@ -471,6 +471,11 @@ impl Hub {
         self.users.read().contains_key(&user)
     }
 
+    /// Everybody with a socket here.
+    pub(crate) fn online(&self) -> Vec<UserId> {
+        self.users.read().keys().copied().collect()
+    }
+
     pub(crate) fn sockets_of(&self, user: UserId) -> usize {
         self.users.read().get(&user).map_or(0, Vec::len)
     }

@@ -1,6 +1,9 @@
 //! A bus as unreliable as its contract allows.
 
+use std::collections::HashSet;
+
 use parking_lot::Mutex;
+use ruggine_core::UserId;
 
 use crate::bus::{Bus, BusError, InstanceId, LocalBus, Notice, Notices, Topic};
 
@@ -178,6 +181,18 @@ impl Bus for FaultyBus {
             Bus::publish(&self.inner, from, topic, notice).await?;
         }
         Ok(())
+    }
+
+    async fn lease(&self, instance: InstanceId, users: Vec<UserId>) -> Result<(), BusError> {
+        Bus::lease(&self.inner, instance, users).await
+    }
+
+    async fn release(&self, instance: InstanceId, users: Vec<UserId>) -> Result<(), BusError> {
+        Bus::release(&self.inner, instance, users).await
+    }
+
+    async fn leased(&self, users: Vec<UserId>) -> Result<HashSet<UserId>, BusError> {
+        Bus::leased(&self.inner, users).await
     }
 }
 

@@ -35,6 +35,8 @@ mod message;
 mod person;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(all(feature = "http", feature = "sqlite"))]
 mod server;
 mod shared_hooks;
@@ -53,6 +55,8 @@ pub use message::{fresh_message_id, text_message, words_of};
 pub use person::Person;
 #[cfg(feature = "postgres")]
 pub use postgres::TestDatabase;
+#[cfg(feature = "redis")]
+pub use redis::redis_options;
 #[cfg(all(feature = "http", feature = "sqlite"))]
 pub use server::{ServerOptions, TestServer, open_sqlite};
 pub use shared_hooks::SharedHooks;

@@ -14,7 +14,7 @@ use ruggine_core::{Clock, ConversationId};
 use tempfile::TempDir;
 
 use super::{HttpClient, Person, SharedHooks, SocketClient, patiently};
-use crate::bus::{Bus, BusError, DynBus, InstanceId, LocalBus, Notice, Notices, Topic};
+use crate::bus::{DynBus, LocalBus};
 use crate::config::{EngineConfig, Limits};
 use crate::engine::Engine;
 use crate::hooks::DynHooks;
@@ -33,7 +33,7 @@ pub struct ServerOptions {
     hooks: Option<SharedHooks>,
     clock: Arc<dyn Clock>,
     metrics: Arc<dyn Metrics>,
-    bus: Arc<SharedBus>,
+    bus: Arc<dyn DynBus>,
     store: Option<Arc<dyn Store>>,
     folder: Option<PathBuf>,
 }
@@ -51,7 +51,7 @@ impl Default for ServerOptions {
             hooks: None,
             clock: Arc::new(SystemClock),
             metrics: Arc::new(NoMetrics),
-            bus: Arc::new(SharedBus(Arc::new(LocalBus::new()))),
+            bus: Arc::new(LocalBus::new()),
             store: None,
             folder: None,
         }
@@ -109,7 +109,7 @@ impl ServerOptions {
     /// Hears others over this bus.
     #[must_use]
     pub fn bus(mut self, bus: Arc<dyn DynBus>) -> Self {
-        self.bus = Arc::new(SharedBus(bus));
+        self.bus = bus;
         self
     }
 
@@ -385,30 +385,4 @@ pub async fn open_sqlite(folder: impl AsRef<Path>) -> Arc<dyn Store> {
 
 fn database_in(folder: &Path) -> PathBuf {
     folder.join("ruggine.db")
-}
-
-/// A bus of which only the boxed form is at hand.
-struct SharedBus(Arc<dyn DynBus>);
-
-impl Bus for SharedBus {
-    async fn attach(&self, instance: InstanceId) -> Result<Notices, BusError> {
-        DynBus::attach(&*self.0, instance).await
-    }
-
-    async fn follow(&self, instance: InstanceId, topics: Vec<Topic>) -> Result<(), BusError> {
-        DynBus::follow(&*self.0, instance, topics).await
-    }
-
-    async fn unfollow(&self, instance: InstanceId, topics: Vec<Topic>) -> Result<(), BusError> {
-        DynBus::unfollow(&*self.0, instance, topics).await
-    }
-
-    async fn publish(
-        &self,
-        from: InstanceId,
-        topic: Topic,
-        notice: Notice,
-    ) -> Result<(), BusError> {
-        DynBus::publish(&*self.0, from, topic, notice).await
-    }
 }

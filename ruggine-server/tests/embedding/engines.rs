@@ -12,7 +12,7 @@ use ruggine_core::time::SystemClock;
 use ruggine_core::version::ProtocolVersion;
 use ruggine_core::{ErrorCode, Seq};
 use ruggine_server::bus::LocalBus;
-use ruggine_server::engine::{Caller, Engine, EngineParts, Outgoing};
+use ruggine_server::engine::{Caller, Engine, EngineParts, Outgoing, Readiness};
 use ruggine_server::metrics::{Measurement, Metrics, NoMetrics, PrometheusMetrics};
 use ruggine_server::testing::{Person, TestServer, open_sqlite, patiently, text_message, words_of};
 use serde_json::Value;
@@ -82,9 +82,9 @@ async fn an_engine_serves_without_any_transport() {
     assert_eq!(engine.live_sockets(), 1);
     drop(open);
     assert_eq!(engine.live_sockets(), 0);
-    assert!(engine.ready().await.unwrap());
+    assert_eq!(engine.ready().await.unwrap(), Readiness::Ready);
     engine.shut_down().await;
-    assert!(!engine.ready().await.unwrap());
+    assert_eq!(engine.ready().await.unwrap(), Readiness::Stopping);
     let refused = engine
         .call(&caller, text_message(group, "too late"))
         .await

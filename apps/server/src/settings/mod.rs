@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use ruggine_core::secret::SecretText;
 use ruggine_server::Drain;
+use ruggine_server::bus::redis::RedisOptions;
 use ruggine_server::http::TlsConfig;
 use ruggine_server::key_source::{FixedKeys, KeyFile};
+use ruggine_server::store::postgres::PostgresOptions;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -23,7 +25,8 @@ const DATA: &str = "ruggine-data";
 /// What the server was told.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
+    pub(crate) redis: Option<RedisOptions>,
     pub(crate) keys: Keys,
     pub(crate) api: SocketAddr,
     pub(crate) websocket: SocketAddr,
@@ -33,6 +36,24 @@ pub(crate) struct Settings {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) drain: Drain,
+}
+
+/// Where everything is kept.
+#[derive(Debug)]
+pub(crate) enum Database {
+    /// In a SQLite file, of which this process has the only use.
+    Sqlite(PathBuf),
+    /// On a PostgreSQL server, together with other instances.
+    Postgres(Box<PostgresOptions>),
+}
+
+impl std::fmt::Display for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+            Self::Postgres(options) => options.fmt(f),
+        }
+    }
 }
 
 /// Where the master keys come from.
@@ -76,12 +97,7 @@ impl Settings {
                  speaks TLS, set ALLOW_PLAINTEXT=true",
             );
         }
-        if sources.get("REDIS_URL").is_some() {
-            reader.mistake(
-                "REDIS_URL",
-                "cannot be used: this version runs as a single instance",
-            );
-        }
+        let redis = reader.redis(database.as_ref());
         let log_filter = reader.log_filter();
         let allowed_origins = reader.list("RUGGINE_ALLOWED_ORIGINS");
         let trusted_proxies = reader.addresses("RUGGINE_TRUSTED_PROXIES");
@@ -96,7 +112,9 @@ impl Settings {
         };
         reader.mistakes.into_result()?;
         Ok(Self {
-            database: database.unwrap_or_else(|| Path::new(DATA).join("ruggine.sqlite")),
+            database: database
+                .unwrap_or_else(|| Database::Sqlite(Path::new(DATA).join("ruggine.sqlite"))),
+            redis,
             keys,
             api: (host, port).into(),
             websocket: (host, websocket_port).into(),
@@ -153,15 +171,22 @@ impl Reader<'_> {
         })
     }
 
-    /// The database's file; `None` for the embedded default.
-    fn database(&mut self) -> Option<PathBuf> {
-        let url = self.sources.get("DATABASE_URL")?;
-        let url = url.expose().trim();
+    /// The database; `None` for the embedded default.
+    fn database(&mut self) -> Option<Database> {
+        let text = self.sources.get("DATABASE_URL")?;
+        let url = text.expose().trim();
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let options = PostgresOptions::from_url(&SecretText::new(url));
+            return options
+                .map(|options| Database::Postgres(Box::new(options)))
+                .map_err(|error| self.mistake("DATABASE_URL", &format!("cannot be used: {error}")))
+                .ok();
+        }
         let path = url
             .strip_prefix("sqlite://")
             .or_else(|| url.strip_prefix("sqlite:"));
         match path {
-            Some(path) if !path.is_empty() => Some(path.into()),
+            Some(path) if !path.is_empty() => Some(Database::Sqlite(path.into())),
             Some(_) => {
                 self.mistake(
                     "DATABASE_URL",
@@ -170,13 +195,25 @@ impl Reader<'_> {
                 None
             }
             None => {
-                self.mistake(
-                    "DATABASE_URL",
-                    "must begin with sqlite: (other databases are not served by this version)",
-                );
+                self.mistake("DATABASE_URL", "must begin with postgres: or sqlite:");
                 None
             }
         }
+    }
+
+    fn redis(&mut self, database: Option<&Database>) -> Option<RedisOptions> {
+        let url = self.sources.get("REDIS_URL")?;
+        if !matches!(database, Some(Database::Postgres(_))) && self.mistakes.is_empty() {
+            self.mistake(
+                "REDIS_URL",
+                "is of no use: a SQLite file has one server; set DATABASE_URL to a PostgreSQL database \
+                 to run several",
+            );
+            return None;
+        }
+        RedisOptions::from_url(&SecretText::new(url.expose().trim()))
+            .map_err(|error| self.mistake("REDIS_URL", &format!("cannot be used: {error}")))
+            .ok()
     }
 
     fn keys(&mut self, embedded: bool) -> Keys {

@@ -21,7 +21,7 @@ fn nothing_set_is_the_embedded_default_on_the_loopback() {
     assert_eq!(settings.api.to_string(), "127.0.0.1:8443");
     assert_eq!(settings.websocket.to_string(), "127.0.0.1:8444");
     assert_eq!(settings.admin.to_string(), "127.0.0.1:9464");
-    assert_eq!(settings.database, Path::new("ruggine-data/ruggine.sqlite"));
+    assert_eq!(settings.database.to_string(), "ruggine-data/ruggine.sqlite");
     assert!(matches!(settings.keys, Keys::Embedded(..)));
     assert_eq!(settings.drain, Drain::default());
 }
@@ -160,4 +160,42 @@ fn the_configuration_file_knows_no_other_names() {
     std::fs::write(file.path(), "server_prot = 1\n").unwrap();
     let text = read(&["--config", file.path().to_str().unwrap()], &[]).unwrap_err();
     assert!(text.contains("server_prot"), "{text}");
+}
+
+#[test]
+fn several_servers_need_a_database_that_they_can_share() {
+    let key = ("ENCRYPTION_MASTER_KEY", KEY);
+    let postgres = ("DATABASE_URL", "postgres://ada:secret@127.0.0.1/chat");
+    let settings = read(&[], &[postgres, key, ("REDIS_URL", "redis://127.0.0.1")]).unwrap();
+    assert!(matches!(settings.database, Database::Postgres(_)));
+    assert!(settings.redis.is_some());
+    assert_eq!(settings.database.to_string(), "127.0.0.1:5432/chat");
+    let text = read(&[], &[("REDIS_URL", "redis://127.0.0.1")]).unwrap_err();
+    assert!(
+        text.contains("REDIS_URL") && text.contains("DATABASE_URL"),
+        "{text}"
+    );
+}
+
+#[test]
+fn addresses_that_cannot_be_used_are_told_by_the_name_of_their_setting() {
+    let key = ("ENCRYPTION_MASTER_KEY", KEY);
+    for url in [
+        "postgres://ada:secret@db.example/chat?sslmode=disable",
+        "postgres://ada:secret@[/chat",
+    ] {
+        let text = read(&[], &[("DATABASE_URL", url), key]).unwrap_err();
+        assert!(text.contains("DATABASE_URL"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+    let postgres = ("DATABASE_URL", "postgres://ada@127.0.0.1/chat");
+    for url in [
+        "redis://:secret@cache.example",
+        "memcached://:secret@localhost",
+        ":secret@",
+    ] {
+        let text = read(&[], &[postgres, key, ("REDIS_URL", url)]).unwrap_err();
+        assert!(text.contains("REDIS_URL"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
 }

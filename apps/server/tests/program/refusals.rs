@@ -350,12 +350,17 @@ async fn names_and_values_that_are_no_settings_are_refused() {
         (
             "REDIS_URL",
             "redis://:hunter2@cache",
-            &["REDIS_URL", "single instance"],
+            &["REDIS_URL", "DATABASE_URL"],
         ),
         (
             "DATABASE_URL",
-            "postgres://u:hunter2@db/x",
-            &["DATABASE_URL", "must begin with sqlite:"],
+            "mysql://u:hunter2@db/x",
+            &["DATABASE_URL", "must begin with postgres: or sqlite:"],
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://u:hunter2@db/x?sslmode=disable",
+            &["DATABASE_URL", "sslmode=require"],
         ),
         (
             "DATABASE_URL",

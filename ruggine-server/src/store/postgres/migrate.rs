@@ -5,19 +5,19 @@
 //! others wait for it, and so that a migration that fails leaves nothing. No
 //! advisory lock is taken: not every server that speaks this protocol has them.
 
-use sqlx::Connection;
-use sqlx::Row;
-use sqlx::migrate::Migrator;
+use std::collections::HashMap;
+
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Row};
 
 use super::errors::{code, open_error};
 use crate::store::OpenStoreError;
 
-fn migrations() -> Migrator {
-    let mut migrations = sqlx::migrate!("migrations/postgres");
-    migrations.set_locking(false);
-    migrations
-}
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Where it is noted what has been applied.
+const TABLE: &str = "_sqlx_migrations";
 
 pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), OpenStoreError> {
     make_lock(connection).await.map_err(open_error)?;
@@ -26,8 +26,7 @@ pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), OpenSto
         .fetch_one(&mut *tx)
         .await
         .map_err(open_error)?;
-    let migrations = migrations();
-    let known = migrations.iter().map(|step| step.version).max();
+    let known = MIGRATIONS.iter().map(|step| step.version).max();
     let known = known.unwrap_or(0);
     let found = version(&mut tx).await.map_err(open_error)?;
     if let Some(found) = found
@@ -35,11 +34,35 @@ pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), OpenSto
     {
         return Err(OpenStoreError::NewerSchema { found, known });
     }
-    migrations
-        .run(&mut *tx)
+    apply(&MIGRATIONS, &mut tx)
         .await
         .map_err(|error| OpenStoreError::Migration(Box::new(error)))?;
     tx.commit().await.map_err(open_error)
+}
+
+/// Applies what has not been applied. The migrator's own loop is generic over
+/// how it comes by its connection, so much so that the compiler cannot tell
+/// whether its future may move between threads.
+async fn apply(migrations: &Migrator, connection: &mut PgConnection) -> Result<(), MigrateError> {
+    connection.ensure_migrations_table(TABLE).await?;
+    let applied: HashMap<i64, AppliedMigration> = connection
+        .list_applied_migrations(TABLE)
+        .await?
+        .into_iter()
+        .map(|step| (step.version, step))
+        .collect();
+    for step in migrations.iter() {
+        match applied.get(&step.version) {
+            Some(known) if known.checksum != step.checksum => {
+                return Err(MigrateError::VersionMismatch(step.version));
+            }
+            Some(_) => {}
+            None => {
+                connection.apply(TABLE, step).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Two that make the table at once may both find it missing: the second fails,

@@ -109,6 +109,17 @@ impl PostgresOptions {
     }
 }
 
+impl fmt::Display for PostgresOptions {
+    /// Host, port and database, without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.connect.get_host(), self.connect.get_port())?;
+        match self.connect.get_database() {
+            Some(name) => write!(f, "/{name}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Debug for PostgresOptions {
     /// Without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
