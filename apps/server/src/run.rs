@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
+use ruggine_server::config::{EngineConfig, Limits};
 use ruggine_server::http::EdgeConfig;
 use ruggine_server::metrics::PrometheusMetrics;
 use ruggine_server::{Server, ServerBuilder};
@@ -43,6 +44,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     edge.trusted_proxies.clone_from(&settings.trusted_proxies);
     let mut builder = with_services(Server::builder(), &settings)
         .await?
+        .config(engine_config(&settings))
         .metrics(metrics)
         .edge(edge)
         .listen(settings.api)
@@ -66,6 +68,17 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
     stop_admin.cancel();
     admin_task.await.context("the admin listener failed")
+}
+
+fn engine_config(settings: &Settings) -> EngineConfig {
+    let mut config = EngineConfig::default();
+    if !settings.rate_limits {
+        tracing::warn!(
+            "RUGGINE_RATE_LIMITS=false: clients may do everything as often as they like"
+        );
+        config.limits = Limits::without_rates();
+    }
+    config
 }
 
 /// Opens the database and the bus.

@@ -108,12 +108,18 @@ impl Engine {
             }
             return true;
         }
-        let _ = self.0.bus.release(self.0.instance, users.clone()).await;
-        self.0
+        // Without the bus, this instance tells what it knows.
+        if self
+            .0
             .bus
-            .leased(users)
+            .release(self.0.instance, users.clone())
             .await
-            .map_or(true, |held| held.is_empty())
+            .is_err()
+        {
+            return true;
+        }
+        let held = self.0.bus.leased(users).await;
+        held.map_or(true, |held| held.is_empty())
     }
 
     async fn tell_presence(&self, presence: Presence) {

@@ -1,6 +1,8 @@
 //! How a store can fail.
 
-/// A step of the store that did not happen. Nothing of it was written.
+/// A step of the store that did not happen. Nothing of it was written, unless
+/// the database was lost in the middle of a commit and could not say any more:
+/// [`Unavailable`](Self::Unavailable) then stands for either.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {

@@ -1,7 +1,8 @@
 //! The seam to a database: six narrow traits, each method one atomic step.
 //!
-//! A step either happened whole and is on stable storage, or an error says that
-//! nothing of it did. No transaction crosses the seam. Whether a backend keeps
+//! A step either happened whole and is on stable storage, or nothing of it did;
+//! only a database that is lost in the middle of a commit can leave open which.
+//! No transaction crosses the seam. Whether a backend keeps
 //! these promises is judged by the `conformance` suite of the `testing` feature;
 //! no method is without a case in it.
 

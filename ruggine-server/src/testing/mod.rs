@@ -24,6 +24,9 @@
 //! # }
 //! ```
 
+#[cfg(all(feature = "http", feature = "postgres", feature = "redis"))]
+mod cluster;
+mod fault_proxy;
 mod faulty_bus;
 mod history;
 #[cfg(feature = "http")]
@@ -37,6 +40,8 @@ mod person;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "http")]
+mod roaming_device;
 #[cfg(all(feature = "http", feature = "sqlite"))]
 mod server;
 mod shared_hooks;
@@ -46,6 +51,9 @@ mod socket_client;
 
 use std::time::Duration;
 
+#[cfg(all(feature = "http", feature = "postgres", feature = "redis"))]
+pub use cluster::{Cluster, Node};
+pub use fault_proxy::{Direction, FaultProxy};
 pub use faulty_bus::{FaultCounts, Faults, FaultyBus};
 pub use history::{History, Summary, Violation};
 #[cfg(feature = "http")]
@@ -57,6 +65,8 @@ pub use person::Person;
 pub use postgres::TestDatabase;
 #[cfg(feature = "redis")]
 pub use redis::redis_options;
+#[cfg(feature = "http")]
+pub use roaming_device::{RoamingDevice, SharedHistory};
 #[cfg(all(feature = "http", feature = "sqlite"))]
 pub use server::{ServerOptions, TestServer, open_sqlite};
 pub use shared_hooks::SharedHooks;

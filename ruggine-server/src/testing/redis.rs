@@ -13,7 +13,11 @@ const SERVER: &str = "TEST_REDIS_URL";
 /// When `TEST_REDIS_URL` names no server.
 #[must_use]
 pub fn redis_options() -> RedisOptions {
+    RedisOptions::from_url(&url()).expect("TEST_REDIS_URL is the URL of a server")
+}
+
+pub(super) fn url() -> SecretText {
     let url = std::env::var(SERVER)
         .expect("TEST_REDIS_URL names a server: run the tests with `cargo xtask test`");
-    RedisOptions::from_url(&SecretText::new(url)).expect("TEST_REDIS_URL is the URL of a server")
+    SecretText::new(url)
 }

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) drain: Drain,
+    /// Whether clients are limited in how often they may do what they may do.
+    pub(crate) rate_limits: bool,
 }
 
 /// Where everything is kept.
@@ -110,6 +112,7 @@ impl Settings {
             lead: reader.seconds("RUGGINE_DRAIN_LEAD_SECONDS", waits.lead),
             spread: reader.seconds("RUGGINE_DRAIN_SPREAD_SECONDS", waits.spread),
         };
+        let rate_limits = reader.parsed("RUGGINE_RATE_LIMITS", true);
         reader.mistakes.into_result()?;
         Ok(Self {
             database: database
@@ -124,6 +127,7 @@ impl Settings {
             allowed_origins,
             trusted_proxies,
             drain,
+            rate_limits,
         })
     }
 }
@@ -307,7 +311,7 @@ fn form_of(name: &str) -> &'static str {
         "SERVER_HOST" => "an IP address, such as 127.0.0.1 or 0.0.0.0",
         "ADMIN_ADDR" => "an IP address and a port, such as 127.0.0.1:9464",
         "SERVER_PORT" | "WEBSOCKET_PORT" => "a port from 0 to 65535",
-        "ALLOW_PLAINTEXT" | "ENABLE_ENCRYPTION" => "true or false",
+        "ALLOW_PLAINTEXT" | "ENABLE_ENCRYPTION" | "RUGGINE_RATE_LIMITS" => "true or false",
         _ => "a whole number of seconds",
     }
 }

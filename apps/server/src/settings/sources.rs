@@ -10,7 +10,7 @@ use super::Mistakes;
 use crate::arguments::Arguments;
 
 /// Every setting that there is.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "DATABASE_URL",
     "REDIS_URL",
     "SERVER_HOST",
@@ -28,6 +28,7 @@ const NAMES: [&str; 17] = [
     "RUGGINE_TRUSTED_PROXIES",
     "RUGGINE_DRAIN_LEAD_SECONDS",
     "RUGGINE_DRAIN_SPREAD_SECONDS",
+    "RUGGINE_RATE_LIMITS",
 ];
 /// Those that may stand in a file of their own, named by `…_FILE`.
 const SECRETS: [&str; 4] = [

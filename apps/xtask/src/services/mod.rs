@@ -53,11 +53,24 @@ impl Services {
         Ok(services)
     }
 
+    pub(crate) fn postgres_url(&self) -> String {
+        self.postgres.url()
+    }
+
+    pub(crate) fn redis_url(&self) -> String {
+        self.redis.url()
+    }
+
+    /// The first process of the database server.
+    pub(crate) fn postgres_process(&self) -> u32 {
+        self.postgres.process()
+    }
+
     /// Tells a command where they are.
     pub(crate) fn show_to(&self, command: &mut Command) {
         command
-            .env(POSTGRES, self.postgres.url())
-            .env(REDIS, self.redis.url());
+            .env(POSTGRES, self.postgres_url())
+            .env(REDIS, self.redis_url());
     }
 }
 
@@ -74,7 +87,7 @@ pub(crate) fn run_with(arguments: &ServicesArguments) -> anyhow::Result<()> {
 }
 
 /// A port that nobody uses now.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(listener.local_addr()?.port())
 }

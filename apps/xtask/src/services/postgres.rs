@@ -88,6 +88,12 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    pub(super) fn process(&self) -> u32 {
+        self.server.id()
+    }
+}
+
 impl Drop for Postgres {
     fn drop(&mut self) {
         // Nothing that it stored is wanted any more.

@@ -16,10 +16,17 @@ pub(super) fn lease(
     if users.is_empty() {
         return None;
     }
-    let ends = now().after(LEASE).as_millis();
+    let now = now();
+    let ends = now.after(LEASE).as_millis();
     let mut pipe = redis::pipe();
     for user in users {
         let key = options.lease_key(*user);
+        // The word of instances that are gone does not outlive its time.
+        pipe.cmd("ZREMRANGEBYSCORE")
+            .arg(&key)
+            .arg("-inf")
+            .arg(now.as_millis())
+            .ignore();
         pipe.cmd("ZADD")
             .arg(&key)
             .arg(ends)

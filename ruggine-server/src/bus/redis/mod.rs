@@ -14,6 +14,7 @@ mod wire;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
@@ -24,6 +25,16 @@ pub use options::{RedisOptions, RedisUrlError};
 use publisher::Publisher;
 use subscriber::Subscriber;
 
+/// How long a failed question keeps others from being asked.
+const RESPITE: Duration = Duration::from_secs(1);
+
+/// The connection for questions, or when the last one failed.
+#[derive(Debug, Clone)]
+enum Asking {
+    Over(MultiplexedConnection),
+    Failed(Instant),
+}
+
 /// Carries notices over a Redis server.
 #[derive(Debug)]
 pub struct RedisBus {
@@ -31,7 +42,7 @@ pub struct RedisBus {
     publisher: Publisher,
     subscribers: Mutex<HashMap<InstanceId, Subscriber>>,
     /// For what has to be answered: leases.
-    asking: tokio::sync::Mutex<Option<MultiplexedConnection>>,
+    asking: Mutex<Asking>,
 }
 
 impl RedisBus {
@@ -48,7 +59,7 @@ impl RedisBus {
             publisher: Publisher::start(Arc::clone(&options), connection.clone()),
             options,
             subscribers: Mutex::default(),
-            asking: tokio::sync::Mutex::new(Some(connection)),
+            asking: Mutex::new(Asking::Over(connection)),
         })
     }
 
@@ -61,17 +72,33 @@ impl RedisBus {
     }
 
     /// Asks the server something, on a new connection where the last one failed.
+    /// For a moment after a failure nobody waits for another one.
     async fn ask<T: redis::FromRedisValue>(&self, pipe: &redis::Pipeline) -> Result<T, BusError> {
-        let mut asking = self.asking.lock().await;
-        let connection = match asking.take() {
-            Some(connection) => connection,
-            None => self.options.connect().await?,
+        let known = self.asking.lock().clone();
+        let result = match known {
+            Asking::Failed(at) if at.elapsed() < RESPITE => {
+                return Err(BusError("the server did not answer just now".into()));
+            }
+            Asking::Failed(_) => self.options.connect().await,
+            Asking::Over(connection) => Ok(connection),
         };
-        let mut used = connection.clone();
-        // Kept only if it works: a cancelled or failed question leaves none.
-        let answer = pipe.query_async(&mut used).await.map_err(failed)?;
-        *asking = Some(connection);
-        Ok(answer)
+        let answer = match result {
+            Ok(mut connection) => {
+                let answer = pipe.query_async(&mut connection).await;
+                answer.map(|answer| (answer, connection)).map_err(failed)
+            }
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok((answer, connection)) => {
+                *self.asking.lock() = Asking::Over(connection);
+                Ok(answer)
+            }
+            Err(error) => {
+                *self.asking.lock() = Asking::Failed(Instant::now());
+                Err(error)
+            }
+        }
     }
 }
 

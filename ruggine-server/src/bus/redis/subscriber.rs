@@ -111,7 +111,9 @@ impl Task {
                 // What was followed before is followed again before anybody is
                 // told, so that comparing afterwards finds all that was missed.
                 if self.subscribe_again(&mut sink).await.is_ok() {
-                    self.state.send_replace(BusState::Connected);
+                    if self.state.send_replace(BusState::Connected) == BusState::Away {
+                        tracing::info!("the bus is back");
+                    }
                     pause = FIRST_PAUSE;
                     if matches!(self.serve(sink, stream).await, Left::Detached) {
                         return;

@@ -48,7 +48,8 @@ const WRITE: &str = "WITH written AS (
          UPDATE conversations c SET last_seq = heads.last_seq
          FROM unnest($11::uuid[], $12::bigint[]) AS heads (conv_id, last_seq)
          WHERE c.conv_id = heads.conv_id),
-     noted AS (INSERT INTO outbox (batch_id, created_at, heads) VALUES ($13, $14, $15)),
+     noted AS (INSERT INTO outbox (batch_id, created_at, heads) VALUES ($13, $14, $15)
+               ON CONFLICT DO NOTHING),
      settled AS (
          DELETE FROM outbox WHERE batch_id IN
              (SELECT batch_id FROM outbox WHERE batch_id = ANY($16) FOR UPDATE SKIP LOCKED))

@@ -7,7 +7,7 @@ use sqlx::types::Uuid;
 
 use super::PostgresStore;
 use super::errors::store_error;
-use super::messages::{insert_notice, record_batch};
+use super::messages::{insert_notice, is_recorded, record_batch};
 use super::rosters::{self, begin_stays};
 use super::rows::{Columns, all, integer, key, keys, limit, optional};
 use super::transaction::{End, Unanswered};
@@ -51,7 +51,7 @@ const SELECT_PAGE: &str = "WITH mine AS (
 impl ConversationStore for PostgresStore {
     async fn create_conversation(&self, new: NewConversation) -> StoreResult<CreateConversation> {
         let batch = super::messages::new_batch()?;
-        // Made again it is found, as its creator's repetition would be.
+        // One that went unanswered is known again by its batch.
         self.write(
             Unanswered::Repeat,
             &(new, batch),
@@ -149,7 +149,11 @@ async fn create(
     if new.kind == ConversationKind::Direct
         && let Some(id) = claim_pair(connection, new).await?
     {
-        return Ok(End::RollBack(CreateConversation::Existed(id)));
+        let earlier = match id == new.id {
+            true => earlier(connection, new, batch).await?,
+            false => CreateConversation::Existed(id),
+        };
+        return Ok(End::RollBack(earlier));
     }
     let created = sqlx::query(
         "INSERT INTO conversations
@@ -168,7 +172,7 @@ async fn create(
     .await
     .map_err(store_error)?;
     if created.rows_affected() == 0 {
-        return Ok(End::RollBack(earlier(connection, new).await?));
+        return Ok(End::RollBack(earlier(connection, new, batch).await?));
     }
     begin_stays(connection, new.id, &new.members, FIRST).await?;
     insert_notice(connection, &new.notice, FIRST).await?;
@@ -183,7 +187,12 @@ async fn create(
 async fn earlier(
     connection: &mut PgConnection,
     new: &NewConversation,
+    batch: BatchId,
 ) -> StoreResult<CreateConversation> {
+    if is_recorded(connection, batch).await? {
+        // An attempt whose answer was lost has made it.
+        return Ok(CreateConversation::Created { seq: FIRST, batch });
+    }
     let row = sqlx::query("SELECT creator, kind, mode FROM conversations WHERE conv_id = $1")
         .bind(key(new.id.as_bytes()))
         .fetch_one(connection)

@@ -236,6 +236,19 @@ pub(super) async fn record_batch(
     Ok(())
 }
 
+/// Whether a batch was committed and waits to be announced.
+pub(super) async fn is_recorded(
+    connection: &mut PgConnection,
+    batch: BatchId,
+) -> StoreResult<bool> {
+    let row = sqlx::query("SELECT 1 FROM outbox WHERE batch_id = $1")
+        .bind(key(&batch.0))
+        .fetch_optional(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(row.is_some())
+}
+
 pub(super) fn heads_text(heads: &[(ConversationId, Seq)]) -> StoreResult<String> {
     serde_json::to_string(heads).map_err(|error| StoreError::Refused(error.into()))
 }

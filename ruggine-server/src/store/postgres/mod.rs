@@ -31,6 +31,8 @@ pub use options::{PostgresOptions, UrlError};
 
 /// How long a connection that was unused is trusted to be still there.
 const TRUSTED: Duration = Duration::from_secs(1);
+/// How long one attempt to connect may take.
+const CONNECT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -92,7 +94,14 @@ async fn connect(options: &PostgresOptions) -> Result<sqlx::PgConnection, OpenSt
     let deadline = tokio::time::Instant::now() + options.patience;
     let mut pause = FIRST_PAUSE;
     loop {
-        match connect.connect().await {
+        let attempt = tokio::time::timeout(CONNECT, connect.connect()).await;
+        let attempt = attempt.unwrap_or_else(|elapsed| {
+            Err(sqlx::Error::Io(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                elapsed,
+            )))
+        });
+        match attempt {
             Ok(connection) => return Ok(connection),
             Err(error)
                 if is_worth_waiting(&error) && tokio::time::Instant::now() + pause < deadline =>

@@ -85,6 +85,13 @@ impl PostgresOptions {
         self
     }
 
+    /// How long a step waits for a connection; 2 s unless told.
+    #[must_use]
+    pub const fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.acquire_timeout = timeout;
+        self
+    }
+
     /// How long opening goes on trying a server that cannot be reached; 30 s
     /// unless told.
     #[must_use]

@@ -10,7 +10,7 @@ use super::messages::{insert_notice, record_batch};
 use super::rows::{Columns, all, integer, key, keys, limit, optional};
 use super::transaction::End;
 use crate::store::{
-    BatchId, ChangeRoster, MemberEffect, MemberRecord, Roster, RosterOutcome, RosterUser,
+    BatchId, ChangeRoster, MemberEffect, MemberRecord, NewRow, Roster, RosterOutcome, RosterUser,
     RosterView, StoreError, StoreResult,
 };
 
@@ -160,7 +160,7 @@ pub(super) async fn change(
         columns.seq("last_seq")
     })?
     else {
-        let own = own_notice(connection, change).await?;
+        let own = own_notice(connection, &change.notice).await?;
         return Ok(End::RollBack(own.map_or(RosterOutcome::Conflict, |seq| {
             RosterOutcome::Changed {
                 seq,
@@ -190,18 +190,14 @@ pub(super) async fn change(
     }))
 }
 
-/// The number of a change's own notice, if an attempt whose answer was lost
-/// has written it.
-async fn own_notice(
-    connection: &mut PgConnection,
-    change: &ChangeRoster,
-) -> StoreResult<Option<Seq>> {
+/// The number of a notice, if an attempt whose answer was lost has written it.
+async fn own_notice(connection: &mut PgConnection, notice: &NewRow) -> StoreResult<Option<Seq>> {
     let row = sqlx::query(
         "SELECT seq FROM messages WHERE conv_id = $1 AND device_id = $2 AND client_msg_id = $3",
     )
-    .bind(key(change.notice.conversation.as_bytes()))
-    .bind(key(change.notice.device.as_bytes()))
-    .bind(key(change.notice.client_msg_id.as_bytes()))
+    .bind(key(notice.conversation.as_bytes()))
+    .bind(key(notice.device.as_bytes()))
+    .bind(key(notice.client_msg_id.as_bytes()))
     .fetch_optional(connection)
     .await
     .map_err(store_error)?;

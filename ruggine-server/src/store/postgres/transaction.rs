@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use ruggine_crypto::random;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnection;
-use sqlx::{Acquire, Connection};
+use sqlx::{Connection, Postgres};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use super::PostgresStore;
 use super::errors::{Cure, cure, store_error};
@@ -15,6 +18,9 @@ use crate::store::{StoreError, StoreResult};
 const REPEATS: u32 = 10;
 /// How often another connection is tried.
 const RECONNECTS: u32 = 4;
+/// How long an attempt may take. The server gives a statement up before that,
+/// so only one that has vanished without a word reaches it.
+const ATTEMPT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LAST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -60,7 +66,8 @@ impl PostgresStore {
         loop {
             let result = async {
                 let mut connection = self.pool.acquire().await.map_err(store_error)?;
-                step(&mut connection, input).await
+                let reading = timeout(ATTEMPT, step(&mut connection, input)).await;
+                in_time(&mut connection, reading)
             };
             match result.await {
                 Err(error) if tries.again(&error).await => {}
@@ -79,13 +86,17 @@ impl PostgresStore {
         loop {
             let result = async {
                 let mut connection = self.pool.acquire().await.map_err(store_error)?;
-                let mut tx = connection
-                    .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                    .await
-                    .map_err(store_error)?;
-                let result = step(&mut tx, input).await?;
-                tx.commit().await.map_err(store_error)?;
-                Ok(result)
+                let reading = timeout(ATTEMPT, async {
+                    let mut tx = connection
+                        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                        .await
+                        .map_err(store_error)?;
+                    let result = step(&mut tx, input).await?;
+                    tx.commit().await.map_err(store_error)?;
+                    Ok(result)
+                });
+                let reading = reading.await;
+                in_time(&mut connection, reading)
             };
             match result.await {
                 Err(error) if tries.again(&error).await => {}
@@ -105,21 +116,25 @@ impl PostgresStore {
         loop {
             let result: Result<T, Failure> = async {
                 let mut connection = self.pool.acquire().await.map_err(store_error)?;
-                let mut tx = connection.begin().await.map_err(store_error)?;
-                let end = step(&mut tx, input).await?;
-                match end {
-                    End::Commit(result) => match tx.commit().await {
-                        Ok(()) => Ok(result),
-                        Err(error) => Err(Failure {
-                            error: store_error(error),
-                            at_commit: true,
-                        }),
-                    },
-                    End::RollBack(result) => {
-                        tx.rollback().await.map_err(store_error)?;
-                        Ok(result)
+                let writing = timeout(ATTEMPT, async {
+                    let mut tx = connection.begin().await.map_err(store_error)?;
+                    let end = step(&mut tx, input).await?;
+                    match end {
+                        End::Commit(result) => match tx.commit().await {
+                            Ok(()) => Ok(result),
+                            Err(error) => Err(Failure {
+                                error: store_error(error),
+                                at_commit: true,
+                            }),
+                        },
+                        End::RollBack(result) => {
+                            tx.rollback().await.map_err(store_error)?;
+                            Ok(result)
+                        }
                     }
-                }
+                });
+                let writing = writing.await;
+                in_time(&mut connection, writing)
             }
             .await;
             match result {
@@ -134,6 +149,18 @@ impl PostgresStore {
             }
         }
     }
+}
+
+/// What became of an attempt. A connection on which one took too long is not
+/// used again: what comes over it later would answer another question.
+fn in_time<T, E: From<StoreError>>(
+    connection: &mut PoolConnection<Postgres>,
+    attempt: Result<Result<T, E>, Elapsed>,
+) -> Result<T, E> {
+    attempt.unwrap_or_else(|elapsed| {
+        connection.close_on_drop();
+        Err(StoreError::Unavailable(Box::new(elapsed)).into())
+    })
 }
 
 /// What has been tried so far.
