@@ -16,6 +16,7 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::errors::store_error;
+use super::fast_append::KnownRoster;
 use super::messages::heads_text;
 use super::rows::{all, integer, key, keys};
 use super::transaction::End;
@@ -81,7 +82,8 @@ impl Step {
 
 /// How far an attempt came.
 pub(super) enum Attempt {
-    Done(Appended),
+    /// With what it was judged by.
+    Done(Appended, Vec<(ConversationId, KnownRoster)>),
     /// Nothing was written: some rows had been sent before.
     SentBefore,
 }
@@ -142,22 +144,46 @@ pub(super) async fn append(
     write_counters(connection, &known.counters).await?;
     if accepted.is_empty() {
         super::messages::settle(connection, &step.append.settled).await?;
-        return Ok(End::Commit(Attempt::Done(Appended {
+        let appended = Appended {
             outcomes,
             batch: None,
-        })));
+        };
+        return Ok(End::Commit(Attempt::Done(appended, known.learned())));
     }
     let written = write(connection, step, &accepted, &known.logs).await?;
     if written < accepted.len() {
         return Ok(End::RollBack(Attempt::SentBefore));
     }
-    Ok(End::Commit(Attempt::Done(Appended {
+    let appended = Appended {
         outcomes,
         batch: Some(step.batch),
-    })))
+    };
+    Ok(End::Commit(Attempt::Done(appended, known.learned())))
 }
 
 impl Known {
+    /// What may be known of the conversations the next time.
+    fn learned(&self) -> Vec<(ConversationId, KnownRoster)> {
+        let mut learned: BTreeMap<ConversationId, KnownRoster> = self
+            .logs
+            .iter()
+            .map(|(id, log)| {
+                let roster = KnownRoster {
+                    version: log.roster_version,
+                    epoch: log.epoch,
+                    roles: HashMap::new(),
+                };
+                (*id, roster)
+            })
+            .collect();
+        for ((id, user), role) in &self.roles {
+            if let Some(roster) = learned.get_mut(id) {
+                roster.roles.insert(*user, *role);
+            }
+        }
+        learned.into_iter().collect()
+    }
+
     /// Judges a row as if those before it were written, and takes its number.
     fn judge(&mut self, row: &NewRow) -> AppendOutcome {
         use AppendRefusal::{DeviceRestored, Forbidden, NotAMember, StaleEpoch};

@@ -7,6 +7,7 @@ use sqlx::postgres::PgConnection;
 use super::PostgresStore;
 use super::append::{Attempt, Step, append};
 use super::errors::store_error;
+use super::fast_append;
 use super::rows::{Columns, all, integer, key, keys};
 use super::transaction::Unanswered;
 use crate::store::paging::{Ranges, read_page};
@@ -26,7 +27,24 @@ const SELECT_DESCENDING: &str =
 
 impl MessageStore for PostgresStore {
     async fn append(&self, batch: Append) -> StoreResult<Appended> {
-        let mut step = Step::new(batch, new_batch()?);
+        if batch.rows.is_empty() {
+            self.settle(batch.settled).await?;
+            return Ok(Appended {
+                outcomes: Vec::new(),
+                batch: None,
+            });
+        }
+        let id = new_batch()?;
+        if let Some(plan) = self.known.plan(&batch, id) {
+            let written = self.read(&plan, |connection, plan| {
+                Box::pin(fast_append::write(connection, plan))
+            });
+            match written.await {
+                Err(error) if fast_append::is_given_up(&error) => self.known.forget(&plan),
+                result => return result,
+            }
+        }
+        let mut step = Step::new(batch, id);
         loop {
             // Repeated after an unknown end, rows are found as sent before.
             let attempt = self
@@ -35,7 +53,10 @@ impl MessageStore for PostgresStore {
                 })
                 .await?;
             match attempt {
-                Attempt::Done(appended) => return Ok(appended),
+                Attempt::Done(appended, learned) => {
+                    self.known.learn(learned.into_iter());
+                    return Ok(appended);
+                }
                 Attempt::SentBefore => step.look_for_duplicates(),
             }
         }

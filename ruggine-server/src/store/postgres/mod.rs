@@ -9,6 +9,7 @@ mod accounts;
 mod append;
 mod conversations;
 mod errors;
+mod fast_append;
 mod maintenance;
 mod messages;
 mod migrate;
@@ -41,6 +42,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 pub struct PostgresStore {
     pool: PgPool,
     lanes: usize,
+    known: fast_append::KnownRosters,
 }
 
 impl PostgresStore {
@@ -78,6 +80,7 @@ impl PostgresStore {
         Ok(Self {
             pool,
             lanes: options.lanes,
+            known: fast_append::KnownRosters::default(),
         })
     }
 }
