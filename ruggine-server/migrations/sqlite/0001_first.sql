@@ -58,6 +58,7 @@ CREATE TABLE tokens (
     PRIMARY KEY (user_id, hash)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tokens_by_session ON tokens (user_id, session_id);
+CREATE INDEX tokens_by_end ON tokens (expires_at);
 
 CREATE TABLE conversations (
     conv_id        BLOB PRIMARY KEY,

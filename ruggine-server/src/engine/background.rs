@@ -9,6 +9,7 @@ use ruggine_crypto::random;
 
 use super::{Engine, EngineResult};
 use crate::bus::{BusState, Notice, Notices, Topic};
+use crate::metrics::Measurement;
 use crate::store::StoreResult;
 
 /// Heads compared in one query.
@@ -54,9 +55,12 @@ impl Engine {
         // A bus that cannot be away tells of no change.
         let mut may_change = true;
         loop {
-            let interval = match *bus.borrow_and_update() {
-                BusState::Connected => self.0.config.sweep_interval,
-                BusState::Away => self.0.config.poll_interval,
+            let state = *bus.borrow_and_update();
+            let is_away = state == BusState::Away;
+            self.0.metrics.record(Measurement::BusAway(is_away));
+            let interval = match is_away {
+                false => self.0.config.sweep_interval,
+                true => self.0.config.poll_interval,
             };
             tokio::select! {
                 going = self.pause(vary(interval)) => if !going { return },

@@ -102,6 +102,7 @@ impl Engine {
         let sealer = Arc::new(Sealer::new(ring, Arc::clone(&parts.metrics)));
         sealer.check(&*parts.store).await?;
         let facts = parts.store.facts().await?;
+        parts.metrics.durability(&facts.durability);
         let instance = InstanceId::new();
         let notices = parts.bus.attach(instance).await?;
         let authenticator = parts.authenticator.unwrap_or_else(|| {

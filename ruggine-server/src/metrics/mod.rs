@@ -35,12 +35,20 @@ pub enum Measurement {
     Repaired,
     /// A request or connection panicked; this is a bug.
     Panicked,
+    /// The bus went away, or came back.
+    BusAway(bool),
 }
 
 /// Takes measurements. Called on hot paths: it must neither block nor fail.
 pub trait Metrics: fmt::Debug + Send + Sync + 'static {
     /// Takes one measurement.
     fn record(&self, measurement: Measurement);
+
+    /// Takes the settings that make a commit durable, as the database said them
+    /// at the start.
+    fn durability(&self, settings: &[(&'static str, String)]) {
+        let _ = settings;
+    }
 }
 
 /// Forgets every measurement.

@@ -1,7 +1,8 @@
 //! Measurements in the Prometheus text format.
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use super::{Measurement, Metrics};
@@ -26,6 +27,8 @@ pub struct PrometheusMetrics {
     limited: IntCounter,
     repaired: IntCounter,
     panics: IntCounter,
+    bus_away: IntGauge,
+    durability: IntGaugeVec,
 }
 
 impl PrometheusMetrics {
@@ -61,12 +64,23 @@ impl PrometheusMetrics {
                 "Times that a range was read from the store because hints were missing.",
             )?,
             panics: IntCounter::new("panics", "Requests that panicked; each is a bug.")?,
+            bus_away: IntGauge::new(
+                "bus_away",
+                "1 while other instances cannot be heard and the database is asked instead.",
+            )?,
+            durability: IntGaugeVec::new(
+                Opts::new(
+                    "store_durability",
+                    "Settings that make a commit durable, as the database said them at the start.",
+                ),
+                &["setting", "value"],
+            )?,
         };
         // Every figure is there from the beginning, at zero.
         for method in ruggine_core::api::Method::ALL {
             metrics.latency.with_label_values(&[method.as_str()]);
         }
-        let all: [Box<dyn prometheus::core::Collector>; 9] = [
+        let all: [Box<dyn prometheus::core::Collector>; 11] = [
             Box::new(metrics.messages.clone()),
             Box::new(metrics.latency.clone()),
             Box::new(metrics.decryption_errors.clone()),
@@ -76,6 +90,8 @@ impl PrometheusMetrics {
             Box::new(metrics.limited.clone()),
             Box::new(metrics.repaired.clone()),
             Box::new(metrics.panics.clone()),
+            Box::new(metrics.bus_away.clone()),
+            Box::new(metrics.durability.clone()),
         ];
         for collector in all {
             metrics.registry.register(collector)?;
@@ -116,6 +132,13 @@ impl Metrics for PrometheusMetrics {
             Measurement::Limited => self.limited.inc(),
             Measurement::Repaired => self.repaired.inc(),
             Measurement::Panicked => self.panics.inc(),
+            Measurement::BusAway(away) => self.bus_away.set(i64::from(away)),
+        }
+    }
+
+    fn durability(&self, settings: &[(&'static str, String)]) {
+        for (setting, value) in settings {
+            self.durability.with_label_values(&[*setting, value]).set(1);
         }
     }
 }

@@ -9,5 +9,6 @@ mod figures;
 mod logs;
 mod refusals;
 mod secrecy;
+mod services;
 mod support;
 mod tls;

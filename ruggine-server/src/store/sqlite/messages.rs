@@ -170,24 +170,31 @@ impl Appender<'_> {
         let Some(head) = self.head(row.conversation).await? else {
             return Ok(AppendOutcome::Refused(AppendRefusal::NotAMember));
         };
-        if let Some(earlier) = self.duplicate(row).await? {
-            return Ok(AppendOutcome::Duplicate {
-                row: Box::new(earlier),
-                roster_version: head.roster_version,
+        let refusal = match self.role(row.conversation, row.sender).await? {
+            None => Some(AppendRefusal::NotAMember),
+            Some(role) if !policy::allows(role, Action::Send) => Some(AppendRefusal::Forbidden),
+            Some(_) if head.epoch != row.epoch => Some(AppendRefusal::StaleEpoch),
+            Some(_) => None,
+        };
+        let seq = head.last.next();
+        // Rows that were sent before are rare: the insert finds them out, and
+        // they are looked for only where it does or where there is none.
+        let is_written = refusal.is_none() && try_insert(self.connection, row, seq).await?;
+        if !is_written {
+            return Ok(match (self.duplicate(row).await?, refusal) {
+                (Some(earlier), _) => AppendOutcome::Duplicate {
+                    row: Box::new(earlier),
+                    roster_version: head.roster_version,
+                },
+                (None, Some(refusal)) => AppendOutcome::Refused(refusal),
+                (None, None) => {
+                    return Err(StoreError::Inconsistent {
+                        table: "messages",
+                        column: "client_msg_id",
+                    });
+                }
             });
         }
-        match self.role(row.conversation, row.sender).await? {
-            None => return Ok(AppendOutcome::Refused(AppendRefusal::NotAMember)),
-            Some(role) if !policy::allows(role, Action::Send) => {
-                return Ok(AppendOutcome::Refused(AppendRefusal::Forbidden));
-            }
-            Some(_) => {}
-        }
-        if head.epoch != row.epoch {
-            return Ok(AppendOutcome::Refused(AppendRefusal::StaleEpoch));
-        }
-        let seq = head.last.next();
-        insert(self.connection, row, seq).await?;
         let moved = LogHead {
             last: seq,
             moved: true,
@@ -315,15 +322,30 @@ impl Appender<'_> {
     }
 }
 
-/// Writes a row under a number that the caller has taken.
+/// Writes a notice under a number that the caller has taken.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     row: &NewRow,
     seq: Seq,
 ) -> StoreResult<()> {
-    sqlx::query(
+    if try_insert(connection, row, seq).await? {
+        Ok(())
+    } else {
+        Err(StoreError::Refused("the notice was written before".into()))
+    }
+}
+
+/// Writes a row under a number that the caller has taken; `false` when its
+/// device has sent its id before.
+async fn try_insert(
+    connection: &mut SqliteConnection,
+    row: &NewRow,
+    seq: Seq,
+) -> StoreResult<bool> {
+    let written = sqlx::query(
         "INSERT INTO messages (conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, key_id, created_at, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (conv_id, device_id, client_msg_id) DO NOTHING",
     )
     .bind(&row.conversation.as_bytes()[..])
     .bind(integer(seq.get()))
@@ -338,7 +360,7 @@ pub(super) async fn insert(
     .execute(connection)
     .await
     .map_err(store_error)?;
-    Ok(())
+    Ok(written.rows_affected() > 0)
 }
 
 /// Notes what was committed until it has been announced.
