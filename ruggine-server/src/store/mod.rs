@@ -10,6 +10,8 @@
 pub mod conformance;
 mod error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod judging;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod paging;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -6,12 +6,10 @@
 //! in memory. Rows that were sent before are rare: the insert finds out
 //! that there are some, and only then are they looked for, in a second attempt.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use ruggine_core::api::conversation::Role;
-use ruggine_core::policy::{self, Action};
-use ruggine_core::{ClientMsgId, ConversationId, DeviceId, Seq, UserId};
+use ruggine_core::{ConversationId, Seq};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
@@ -20,9 +18,10 @@ use super::fast_append::KnownRoster;
 use super::messages::heads_text;
 use super::rows::{all, integer, key, keys};
 use super::transaction::End;
-use crate::store::{
-    Append, AppendOutcome, AppendRefusal, Appended, BatchId, NewRow, StoreResult, StoredRow,
+use crate::store::judging::{
+    Counter, Judged, Known, Log, Member, RowName, Writer, conversations_of, senders_of, writers_of,
 };
+use crate::store::{Append, Appended, BatchId, NewRow, StoreResult, StoredRow};
 
 const LOCK_LOGS: &str = "SELECT conv_id, last_seq, roster_version, mls_epoch
      FROM conversations WHERE conv_id = ANY($1) ORDER BY conv_id FOR NO KEY UPDATE";
@@ -88,31 +87,6 @@ pub(super) enum Attempt {
     SentBefore,
 }
 
-type Sent = (ConversationId, DeviceId, ClientMsgId);
-type Writer = (UserId, DeviceId);
-
-#[derive(Clone, Copy)]
-struct Log {
-    last: Seq,
-    roster_version: u64,
-    epoch: Option<u64>,
-    moved: bool,
-}
-
-struct Counter {
-    value: u64,
-    moved: bool,
-}
-
-/// What a batch is judged by, and what it has changed so far.
-#[derive(Default)]
-struct Known {
-    logs: BTreeMap<ConversationId, Log>,
-    roles: HashMap<(ConversationId, UserId), Role>,
-    counters: BTreeMap<Writer, Counter>,
-    sent: HashMap<Sent, StoredRow>,
-}
-
 pub(super) async fn append(
     connection: &mut PgConnection,
     step: &Step,
@@ -127,30 +101,25 @@ pub(super) async fn append(
     if step.has_duplicates {
         known.sent = sent_before(connection, rows.iter()).await?;
     }
-    let mut accepted = Vec::with_capacity(rows.len());
-    let mut outcomes: Vec<AppendOutcome> = rows
-        .iter()
-        .map(|row| {
-            let outcome = known.judge(row);
-            if let AppendOutcome::Appended { seq, .. } = &outcome {
-                accepted.push((row, *seq));
-            }
-            outcome
-        })
-        .collect();
+    let mut judged = known.judge_all(rows);
     if !step.has_duplicates {
-        find_among_refused(connection, rows, &known, &mut outcomes).await?;
+        let doubtful = known.doubtful(rows, &judged);
+        if !doubtful.is_empty() {
+            let sent = sent_before(connection, doubtful.into_iter()).await?;
+            known.resolve(rows, &mut judged, &sent);
+        }
     }
-    write_counters(connection, &known.counters).await?;
+    let Judged { outcomes, accepted } = judged;
+    write_counters(connection, &known.moved_counters()).await?;
     if accepted.is_empty() {
         super::messages::settle(connection, &step.append.settled).await?;
         let appended = Appended {
             outcomes,
             batch: None,
         };
-        return Ok(End::Commit(Attempt::Done(appended, known.learned())));
+        return Ok(End::Commit(Attempt::Done(appended, learned(&known))));
     }
-    let written = write(connection, step, &accepted, &known.logs).await?;
+    let written = write(connection, step, &accepted, &known.heads()).await?;
     if written < accepted.len() {
         return Ok(End::RollBack(Attempt::SentBefore));
     }
@@ -158,146 +127,36 @@ pub(super) async fn append(
         outcomes,
         batch: Some(step.batch),
     };
-    Ok(End::Commit(Attempt::Done(appended, known.learned())))
+    Ok(End::Commit(Attempt::Done(appended, learned(&known))))
 }
 
-impl Known {
-    /// What may be known of the conversations the next time.
-    fn learned(&self) -> Vec<(ConversationId, KnownRoster)> {
-        let mut learned: BTreeMap<ConversationId, KnownRoster> = self
-            .logs
-            .iter()
-            .map(|(id, log)| {
-                let roster = KnownRoster {
-                    version: log.roster_version,
-                    epoch: log.epoch,
-                    roles: HashMap::new(),
-                };
-                (*id, roster)
-            })
-            .collect();
-        for ((id, user), role) in &self.roles {
-            if let Some(roster) = learned.get_mut(id) {
-                roster.roles.insert(*user, *role);
-            }
-        }
-        learned.into_iter().collect()
-    }
-
-    /// Judges a row as if those before it were written, and takes its number.
-    fn judge(&mut self, row: &NewRow) -> AppendOutcome {
-        use AppendRefusal::{DeviceRestored, Forbidden, NotAMember, StaleEpoch};
-        if self.counter_is_behind(row) {
-            return AppendOutcome::Refused(DeviceRestored);
-        }
-        let Some(log) = self.logs.get_mut(&row.conversation) else {
-            return AppendOutcome::Refused(NotAMember);
-        };
-        let roster_version = log.roster_version;
-        let name = (row.conversation, row.device, row.client_msg_id);
-        let place = match self.sent.entry(name) {
-            Entry::Occupied(earlier) => {
-                return AppendOutcome::Duplicate {
-                    row: Box::new(earlier.get().clone()),
-                    roster_version,
-                };
-            }
-            Entry::Vacant(place) => place,
-        };
-        match self.roles.get(&(row.conversation, row.sender)) {
-            None => return AppendOutcome::Refused(NotAMember),
-            Some(role) if !policy::allows(*role, Action::Send) => {
-                return AppendOutcome::Refused(Forbidden);
-            }
-            Some(_) => {}
-        }
-        if log.epoch != row.epoch {
-            return AppendOutcome::Refused(StaleEpoch);
-        }
-        let seq = log.last.next();
-        log.last = seq;
-        log.moved = true;
-        place.insert(stored(row, seq));
-        AppendOutcome::Appended {
-            seq,
-            roster_version,
-        }
-    }
-
-    fn counter_is_behind(&mut self, row: &NewRow) -> bool {
-        let Some(counter) = row.write_counter else {
-            return false;
-        };
-        if row.counter_floor.is_some_and(|floor| counter < floor) {
-            return true;
-        }
-        match self.counters.get_mut(&(row.sender, row.device)) {
-            Some(known) if counter >= known.value => {
-                known.moved |= counter > known.value;
-                known.value = counter;
-                false
-            }
-            Some(_) | None => row.counter_floor.is_none(),
-        }
-    }
-}
-
-fn stored(row: &NewRow, seq: Seq) -> StoredRow {
-    StoredRow {
-        conversation: row.conversation,
-        seq,
-        kind: row.kind,
-        sender: row.sender,
-        device: row.device,
-        client_msg_id: row.client_msg_id,
-        epoch: row.epoch,
-        server_ts: row.server_ts,
-        body: row.body.clone(),
-    }
-}
-
-/// Who may no longer write still gets the original of what they wrote before.
-async fn find_among_refused(
-    connection: &mut PgConnection,
-    rows: &[NewRow],
-    known: &Known,
-    outcomes: &mut [AppendOutcome],
-) -> StoreResult<()> {
-    use AppendRefusal::{Forbidden, NotAMember, StaleEpoch};
-    let is_refused = |outcome: &AppendOutcome| {
-        matches!(
-            outcome,
-            AppendOutcome::Refused(Forbidden | NotAMember | StaleEpoch)
-        )
-    };
-    let refused: Vec<&NewRow> = rows
+/// What may be known of the conversations the next time.
+fn learned(known: &Known) -> Vec<(ConversationId, KnownRoster)> {
+    let mut learned: BTreeMap<ConversationId, KnownRoster> = known
+        .logs
         .iter()
-        .zip(outcomes.iter())
-        .filter(|(row, outcome)| is_refused(outcome) && known.logs.contains_key(&row.conversation))
-        .map(|(row, _)| row)
-        .collect();
-    if refused.is_empty() {
-        return Ok(());
-    }
-    let sent = sent_before(connection, refused.into_iter()).await?;
-    for (row, outcome) in rows.iter().zip(outcomes) {
-        let name = (row.conversation, row.device, row.client_msg_id);
-        let found = sent.get(&name).zip(known.logs.get(&row.conversation));
-        if let Some((earlier, log)) = found.filter(|_| is_refused(outcome)) {
-            *outcome = AppendOutcome::Duplicate {
-                row: Box::new(earlier.clone()),
-                roster_version: log.roster_version,
+        .map(|(id, log)| {
+            let roster = KnownRoster {
+                version: log.roster_version,
+                epoch: log.epoch,
+                roles: HashMap::new(),
             };
+            (*id, roster)
+        })
+        .collect();
+    for ((id, user), role) in &known.roles {
+        if let Some(roster) = learned.get_mut(id) {
+            roster.roles.insert(*user, *role);
         }
     }
-    Ok(())
+    learned.into_iter().collect()
 }
 
 async fn lock_logs(
     connection: &mut PgConnection,
     rows: &[NewRow],
 ) -> StoreResult<BTreeMap<ConversationId, Log>> {
-    let ids: BTreeSet<ConversationId> = rows.iter().map(|row| row.conversation).collect();
+    let ids = conversations_of(rows);
     let found = sqlx::query(LOCK_LOGS)
         .bind(keys(ids.iter().map(ConversationId::as_bytes)))
         .fetch_all(connection)
@@ -319,11 +178,7 @@ async fn lock_counters(
     connection: &mut PgConnection,
     rows: &[NewRow],
 ) -> StoreResult<BTreeMap<Writer, Counter>> {
-    let writers: BTreeSet<Writer> = rows
-        .iter()
-        .filter(|row| row.write_counter.is_some())
-        .map(|row| (row.sender, row.device))
-        .collect();
+    let writers = writers_of(rows);
     if writers.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -346,11 +201,8 @@ async fn lock_counters(
 async fn roles(
     connection: &mut PgConnection,
     rows: &[NewRow],
-) -> StoreResult<HashMap<(ConversationId, UserId), Role>> {
-    let senders: BTreeSet<(ConversationId, UserId)> = rows
-        .iter()
-        .map(|row| (row.conversation, row.sender))
-        .collect();
+) -> StoreResult<HashMap<Member, Role>> {
+    let senders = senders_of(rows);
     let found = sqlx::query(SELECT_ROLES)
         .bind(keys(senders.iter().map(|(id, _)| id.as_bytes())))
         .bind(keys(senders.iter().map(|(_, user)| user.as_bytes())))
@@ -367,7 +219,7 @@ async fn roles(
 async fn sent_before<'a>(
     connection: &mut PgConnection,
     rows: impl Iterator<Item = &'a NewRow> + Clone + Send,
-) -> StoreResult<HashMap<Sent, StoredRow>> {
+) -> StoreResult<HashMap<RowName, StoredRow>> {
     let found = sqlx::query(SELECT_SENT)
         .bind(keys(rows.clone().map(|row| row.conversation.as_bytes())))
         .bind(keys(rows.clone().map(|row| row.device.as_bytes())))
@@ -382,22 +234,19 @@ async fn sent_before<'a>(
         .collect())
 }
 
-async fn write_counters(
-    connection: &mut PgConnection,
-    counters: &BTreeMap<Writer, Counter>,
-) -> StoreResult<()> {
-    let moved: Vec<(&Writer, i64)> = counters
-        .iter()
-        .filter(|(_, counter)| counter.moved)
-        .map(|(writer, counter)| (writer, integer(counter.value)))
-        .collect();
+async fn write_counters(connection: &mut PgConnection, moved: &[(Writer, u64)]) -> StoreResult<()> {
     if moved.is_empty() {
         return Ok(());
     }
     sqlx::query(WRITE_COUNTERS)
         .bind(keys(moved.iter().map(|((user, _), _)| user.as_bytes())))
         .bind(keys(moved.iter().map(|((_, device), _)| device.as_bytes())))
-        .bind(moved.iter().map(|(_, value)| *value).collect::<Vec<i64>>())
+        .bind(
+            moved
+                .iter()
+                .map(|(_, value)| integer(*value))
+                .collect::<Vec<i64>>(),
+        )
         .execute(connection)
         .await
         .map_err(store_error)?;
@@ -409,13 +258,8 @@ async fn write(
     connection: &mut PgConnection,
     step: &Step,
     accepted: &[(&NewRow, Seq)],
-    logs: &BTreeMap<ConversationId, Log>,
+    heads: &[(ConversationId, Seq)],
 ) -> StoreResult<usize> {
-    let heads: Vec<(ConversationId, Seq)> = logs
-        .iter()
-        .filter(|(_, log)| log.moved)
-        .map(|(id, log)| (*id, log.last))
-        .collect();
     let rows = || accepted.iter().map(|(row, _)| *row);
     let seqs: Vec<i64> = accepted.iter().map(|(_, seq)| integer(seq.get())).collect();
     let lasts: Vec<i64> = heads.iter().map(|(_, last)| integer(last.get())).collect();
@@ -438,7 +282,7 @@ async fn write(
         .bind(lasts)
         .bind(key(&step.batch.0))
         .bind(step.append.at.as_millis())
-        .bind(heads_text(&heads)?)
+        .bind(heads_text(heads)?)
         .bind(keys(step.append.settled.iter().map(|batch| &batch.0)))
         .fetch_one(connection)
         .await

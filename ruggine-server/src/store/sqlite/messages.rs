@@ -1,26 +1,19 @@
 //! The log: appending with gap-free numbers, reading within windows.
 
-use std::collections::HashMap;
-
-use ruggine_core::api::conversation::Role;
-use ruggine_core::policy::{self, Action};
-use ruggine_core::{ConversationId, DeviceId, Seq, Timestamp, UserId};
+use ruggine_core::{ConversationId, Seq, Timestamp, UserId};
 use ruggine_crypto::random;
 use sqlx::sqlite::SqliteConnection;
 
+use super::append::{LookedFor, append};
 use super::rows::{Columns, MESSAGE_COLUMNS, id_list, integer};
-use super::sessions::advance;
 use super::{SqliteStore, store_error};
 use crate::store::paging::{Ranges, read_page};
 use crate::store::window::{Window, plan_page, visible_head};
 use crate::store::{
-    AdvanceCounter, Append, AppendOutcome, AppendRefusal, Appended, BatchId, ConversationHead,
-    MessageStore, NewRow, PageQuery, PendingBatch, StoreError, StoreResult, StoredPage, StoredRow,
+    Append, Appended, BatchId, ConversationHead, MessageStore, NewRow, PageQuery, PendingBatch,
+    StoreError, StoreResult, StoredPage, StoredRow,
 };
 
-const SELECT_DUPLICATE: &str =
-    "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
-     FROM messages WHERE conv_id = ?1 AND device_id = ?2 AND client_msg_id = ?3";
 const SELECT_ASCENDING: &str =
     "SELECT conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, created_at, body
      FROM messages WHERE conv_id = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4";
@@ -31,24 +24,17 @@ const SELECT_DESCENDING: &str =
 impl MessageStore for SqliteStore {
     async fn append(&self, batch: Append) -> StoreResult<Appended> {
         let mut writing = self.write().await?;
-        let mut tx = writing.begin().await?;
-        let mut appender = Appender {
-            connection: &mut tx,
-            heads: HashMap::new(),
-            roles: HashMap::new(),
-            counters: HashMap::new(),
-        };
-        let mut outcomes = Vec::with_capacity(batch.rows.len());
-        for row in &batch.rows {
-            outcomes.push(appender.append(row).await?);
+        for looked_for in [LookedFor::Nothing, LookedFor::SentBefore] {
+            let mut tx = writing.begin().await?;
+            if let Some(appended) = append(&mut tx, &batch, looked_for).await? {
+                tx.commit().await.map_err(store_error)?;
+                return Ok(appended);
+            }
+            tx.rollback().await.map_err(store_error)?;
         }
-        let written = appender.finish().await?;
-        let announced = record_batch(&mut tx, &written, batch.at).await?;
-        delete_batches(&mut tx, &batch.settled).await?;
-        tx.commit().await.map_err(store_error)?;
-        Ok(Appended {
-            outcomes,
-            batch: announced,
+        Err(StoreError::Inconsistent {
+            table: "messages",
+            column: "client_msg_id",
         })
     }
 
@@ -145,207 +131,15 @@ impl MessageStore for SqliteStore {
     }
 }
 
-/// What one batch has learned and changed so far.
-struct Appender<'a> {
-    connection: &'a mut SqliteConnection,
-    heads: HashMap<ConversationId, Option<LogHead>>,
-    roles: HashMap<(ConversationId, UserId), Option<Role>>,
-    /// Counters as they stand after the rows so far.
-    counters: HashMap<(UserId, DeviceId), u64>,
-}
-
-#[derive(Clone, Copy)]
-struct LogHead {
-    last: Seq,
-    roster_version: u64,
-    epoch: Option<u64>,
-    moved: bool,
-}
-
-impl Appender<'_> {
-    async fn append(&mut self, row: &NewRow) -> StoreResult<AppendOutcome> {
-        if self.counter_is_behind(row).await? {
-            return Ok(AppendOutcome::Refused(AppendRefusal::DeviceRestored));
-        }
-        let Some(head) = self.head(row.conversation).await? else {
-            return Ok(AppendOutcome::Refused(AppendRefusal::NotAMember));
-        };
-        let refusal = match self.role(row.conversation, row.sender).await? {
-            None => Some(AppendRefusal::NotAMember),
-            Some(role) if !policy::allows(role, Action::Send) => Some(AppendRefusal::Forbidden),
-            Some(_) if head.epoch != row.epoch => Some(AppendRefusal::StaleEpoch),
-            Some(_) => None,
-        };
-        let seq = head.last.next();
-        // Rows that were sent before are rare: the insert finds them out, and
-        // they are looked for only where it does or where there is none.
-        let is_written = refusal.is_none() && try_insert(self.connection, row, seq).await?;
-        if !is_written {
-            return Ok(match (self.duplicate(row).await?, refusal) {
-                (Some(earlier), _) => AppendOutcome::Duplicate {
-                    row: Box::new(earlier),
-                    roster_version: head.roster_version,
-                },
-                (None, Some(refusal)) => AppendOutcome::Refused(refusal),
-                (None, None) => {
-                    return Err(StoreError::Inconsistent {
-                        table: "messages",
-                        column: "client_msg_id",
-                    });
-                }
-            });
-        }
-        let moved = LogHead {
-            last: seq,
-            moved: true,
-            ..head
-        };
-        self.heads.insert(row.conversation, Some(moved));
-        Ok(AppendOutcome::Appended {
-            seq,
-            roster_version: head.roster_version,
-        })
-    }
-
-    async fn counter_is_behind(&mut self, row: &NewRow) -> StoreResult<bool> {
-        let Some(counter) = row.write_counter else {
-            return Ok(false);
-        };
-        if row.counter_floor.is_some_and(|floor| counter < floor) {
-            return Ok(true);
-        }
-        let device = (row.sender, row.device);
-        if let Some(known) = self.counters.get(&device)
-            && counter <= *known
-        {
-            return Ok(counter < *known && row.counter_floor.is_none());
-        }
-        let outcome = advance(self.connection, row.sender, row.device, counter).await?;
-        if outcome == AdvanceCounter::Advanced {
-            self.counters.insert(device, counter);
-        }
-        Ok(outcome == AdvanceCounter::Behind && row.counter_floor.is_none())
-    }
-
-    async fn head(&mut self, id: ConversationId) -> StoreResult<Option<LogHead>> {
-        if let Some(head) = self.heads.get(&id) {
-            return Ok(*head);
-        }
-        let row = sqlx::query(
-            "SELECT last_seq, roster_version, mls_epoch FROM conversations WHERE conv_id = ?1",
-        )
-        .bind(&id.as_bytes()[..])
-        .fetch_optional(&mut *self.connection)
-        .await
-        .map_err(store_error)?;
-        let head = row
-            .map(|row| {
-                let columns = Columns {
-                    table: "conversations",
-                    row: &row,
-                };
-                Ok::<_, StoreError>(LogHead {
-                    last: columns.seq("last_seq")?,
-                    roster_version: columns.number("roster_version")?,
-                    epoch: match columns.optional_integer("mls_epoch")? {
-                        None => None,
-                        Some(_) => Some(columns.number("mls_epoch")?),
-                    },
-                    moved: false,
-                })
-            })
-            .transpose()?;
-        self.heads.insert(id, head);
-        Ok(head)
-    }
-
-    async fn duplicate(&mut self, row: &NewRow) -> StoreResult<Option<StoredRow>> {
-        let found = sqlx::query(SELECT_DUPLICATE)
-            .bind(&row.conversation.as_bytes()[..])
-            .bind(&row.device.as_bytes()[..])
-            .bind(&row.client_msg_id.as_bytes()[..])
-            .fetch_optional(&mut *self.connection)
-            .await
-            .map_err(store_error)?;
-        found
-            .map(|row| {
-                Columns {
-                    table: "messages",
-                    row: &row,
-                }
-                .message()
-            })
-            .transpose()
-    }
-
-    async fn role(&mut self, id: ConversationId, user: UserId) -> StoreResult<Option<Role>> {
-        if let Some(role) = self.roles.get(&(id, user)) {
-            return Ok(*role);
-        }
-        let row = sqlx::query(
-            "SELECT role FROM members WHERE conv_id = ?1 AND user_id = ?2 AND until_seq IS NULL",
-        )
-        .bind(&id.as_bytes()[..])
-        .bind(&user.as_bytes()[..])
-        .fetch_optional(&mut *self.connection)
-        .await
-        .map_err(store_error)?;
-        let role = match row {
-            None => None,
-            Some(row) => Columns {
-                table: "members",
-                row: &row,
-            }
-            .role()?,
-        };
-        self.roles.insert((id, user), role);
-        Ok(role)
-    }
-
-    /// Writes the counters back, once per conversation.
-    async fn finish(self) -> StoreResult<Vec<(ConversationId, Seq)>> {
-        let mut written: Vec<(ConversationId, Seq)> = self
-            .heads
-            .into_iter()
-            .filter_map(|(id, head)| head.filter(|head| head.moved).map(|head| (id, head.last)))
-            .collect();
-        written.sort_unstable_by_key(|(id, _)| *id);
-        for (id, last) in &written {
-            sqlx::query("UPDATE conversations SET last_seq = ?2 WHERE conv_id = ?1")
-                .bind(&id.as_bytes()[..])
-                .bind(integer(last.get()))
-                .execute(&mut *self.connection)
-                .await
-                .map_err(store_error)?;
-        }
-        Ok(written)
-    }
-}
-
 /// Writes a notice under a number that the caller has taken.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     row: &NewRow,
     seq: Seq,
 ) -> StoreResult<()> {
-    if try_insert(connection, row, seq).await? {
-        Ok(())
-    } else {
-        Err(StoreError::Refused("the notice was written before".into()))
-    }
-}
-
-/// Writes a row under a number that the caller has taken; `false` when its
-/// device has sent its id before.
-async fn try_insert(
-    connection: &mut SqliteConnection,
-    row: &NewRow,
-    seq: Seq,
-) -> StoreResult<bool> {
-    let written = sqlx::query(
+    sqlx::query(
         "INSERT INTO messages (conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch, key_id, created_at, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (conv_id, device_id, client_msg_id) DO NOTHING",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )
     .bind(&row.conversation.as_bytes()[..])
     .bind(integer(seq.get()))
@@ -360,7 +154,7 @@ async fn try_insert(
     .execute(connection)
     .await
     .map_err(store_error)?;
-    Ok(written.rows_affected() > 0)
+    Ok(())
 }
 
 /// Notes what was committed until it has been announced.
@@ -384,7 +178,10 @@ pub(super) async fn record_batch(
     Ok(Some(BatchId(id)))
 }
 
-async fn delete_batches(connection: &mut SqliteConnection, batches: &[BatchId]) -> StoreResult<()> {
+pub(super) async fn delete_batches(
+    connection: &mut SqliteConnection,
+    batches: &[BatchId],
+) -> StoreResult<()> {
     if batches.is_empty() {
         return Ok(());
     }

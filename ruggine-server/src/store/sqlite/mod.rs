@@ -5,6 +5,7 @@
 //! log. A lock file keeps a second process out.
 
 mod accounts;
+mod append;
 mod conversations;
 mod errors;
 mod lock_file;
