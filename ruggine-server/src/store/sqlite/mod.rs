@@ -35,6 +35,11 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite")
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
 const STATEMENTS_CACHED: usize = 128;
+/// Memory for pages of each connection, in KiB as SQLite writes it.
+const CACHE: &str = "-32768";
+/// Pages of the write-ahead log before they are copied into the database: the
+/// same pages are written to again and again, and copied once.
+const CHECKPOINT: &str = "8000";
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -73,6 +78,8 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT)
             .statement_cache_capacity(STATEMENTS_CACHED)
             .pragma("secure_delete", "ON")
+            .pragma("cache_size", CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT)
             .pragma("trusted_schema", "OFF")
             .disable_statement_logging();
         let mut writer = options.connect().await.map_err(open_error)?;
