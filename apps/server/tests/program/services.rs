@@ -126,9 +126,8 @@ async fn processes_that_are_killed_under_load_lose_nothing_that_they_promised() 
     })
     .await;
     for device in devices {
-        let mut history = history.lock();
-        history.must_have(device.person().device(), group, Seq::new(1), head);
-        drop(history);
+        let id = device.person().device();
+        history.lock().must_have(id, group, Seq::new(1), head);
         device.stop().await;
     }
     let summary = history.lock().check().expect("every promise was kept");
