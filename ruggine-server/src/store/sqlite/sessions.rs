@@ -256,7 +256,7 @@ impl SessionStore for SqliteStore {
 }
 
 /// Moves a device's write counter inside a transaction.
-pub(super) async fn advance(
+async fn advance(
     connection: &mut SqliteConnection,
     user: UserId,
     device: DeviceId,
