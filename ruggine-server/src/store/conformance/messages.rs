@@ -862,3 +862,34 @@ pub async fn heads_of_many_conversations_are_given_at_once(store: Arc<dyn Store>
     assert_eq!(all, (1..=40).sum::<u64>());
     assert_eq!(store.heads(Vec::new()).await.expect("read"), []);
 }
+
+/// What a store may remember of earlier batches lets nobody in who has left.
+pub async fn who_wrote_before_writes_no_more_once_removed(store: Arc<dyn Store>) {
+    let [ada, bob] = people(&*store).await;
+    let group = group(&*store, ada, &[bob]).await;
+    for _ in 0..3 {
+        say(&*store, group, bob, 1).await;
+    }
+    let (removed, _) = change(&*store, group, ada, vec![MemberEffect::Remove(bob.user)]).await;
+    let outcomes = append(&*store, messages(group, bob, 1)).await;
+    let refused = AppendOutcome::Refused(AppendRefusal::NotAMember);
+    assert_eq!(outcomes, [refused]);
+    assert_eq!(head(&*store, group).await, removed);
+}
+
+/// Nor does it let an old copy of a device write.
+pub async fn an_old_copy_is_found_out_after_rows_that_were_good(store: Arc<dyn Store>) {
+    let [ada] = people(&*store).await;
+    let group = group(&*store, ada, &[]).await;
+    let counted = |counter| NewRow {
+        write_counter: Some(counter),
+        ..message(group, ada)
+    };
+    for counter in [3, 5, 5] {
+        let outcomes = append(&*store, vec![counted(counter)]).await;
+        assert_eq!(numbers(&outcomes).len(), 1);
+    }
+    let outcomes = append(&*store, vec![counted(4)]).await;
+    let refused = AppendOutcome::Refused(AppendRefusal::DeviceRestored);
+    assert_eq!(outcomes, [refused]);
+}

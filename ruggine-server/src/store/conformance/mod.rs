@@ -113,6 +113,8 @@ macro_rules! store_conformance {
                 an_id_of_another_device_or_conversation_is_no_duplicate,
                 a_removed_member_still_gets_the_original_of_a_row,
                 only_members_append,
+                who_wrote_before_writes_no_more_once_removed,
+                an_old_copy_is_found_out_after_rows_that_were_good,
                 an_unknown_role_appends_nothing,
                 a_row_of_another_epoch_is_stale,
                 a_write_counter_is_checked_row_by_row,
