@@ -35,6 +35,29 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     program(&cargo, arguments)
 }
 
+/// Builds the server and the programs that measure it.
+pub(crate) fn build_for_release() -> anyhow::Result<()> {
+    run(cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "ruggine-server-app",
+        "--package",
+        "ruggine-benches",
+        "--bins",
+    ]))
+}
+
+/// Where cargo puts what it builds for release.
+pub(crate) fn release_programs() -> anyhow::Result<PathBuf> {
+    // This program stands in the folder of another profile beside it.
+    let here = std::env::current_exe()?;
+    let target = here.parent().and_then(Path::parent);
+    Ok(target
+        .context("the target folder is not where it was")?
+        .join("release"))
+}
+
 /// Runs a command to a good end.
 pub(crate) fn run(mut command: Command) -> anyhow::Result<()> {
     say(&format!("\n$ {}", shown(&command)));

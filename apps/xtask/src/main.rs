@@ -2,6 +2,7 @@
 
 mod bench;
 mod command;
+mod faults;
 mod layers;
 mod services;
 mod test;
@@ -24,6 +25,8 @@ enum Task {
     Test(test::TestArguments),
     /// Run the criterion suites, or one of them
     Bench(bench::BenchArguments),
+    /// Let servers, database, bus and connections fail under load, and judge what clients saw
+    Faults(faults::FaultsArguments),
     /// Run a command beside a PostgreSQL and a Redis server of its own
     Services(services::ServicesArguments),
     /// Check that no crate depends on what its layer may not know
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Faults(arguments) => faults::run(&arguments),
         Task::Services(arguments) => services::run_with(&arguments),
         Task::Layers => layers::check(),
     };

@@ -53,6 +53,7 @@ struct State {
     history: SharedHistory,
     outbox: Mutex<VecDeque<Send>>,
     cursors: Mutex<HashMap<ConversationId, Seq>>,
+    promised: Mutex<HashMap<ConversationId, Seq>>,
     incarnation: Mutex<Option<Incarnation>>,
     acked: AtomicU64,
     connections: AtomicU64,
@@ -77,6 +78,7 @@ impl RoamingDevice {
             history,
             outbox: Mutex::default(),
             cursors: Mutex::default(),
+            promised: Mutex::default(),
             incarnation: Mutex::default(),
             acked: AtomicU64::new(0),
             connections: AtomicU64::new(0),
@@ -133,6 +135,14 @@ impl RoamingDevice {
     pub fn cursor(&self, conversation: ConversationId) -> Seq {
         let cursors = self.state.cursors.lock();
         cursors.get(&conversation).copied().unwrap_or_default()
+    }
+
+    /// The highest number of a conversation that it knows to be taken: it has
+    /// read it, or one of its messages was acknowledged under it.
+    #[must_use]
+    pub fn newest(&self, conversation: ConversationId) -> Seq {
+        let promised = self.state.promised.lock().get(&conversation).copied();
+        self.cursor(conversation).max(promised.unwrap_or_default())
     }
 
     /// Roams among other servers from its next connection on.
@@ -286,6 +296,10 @@ impl Session<'_> {
             ack.seq,
             payload,
         );
+        let mut promised = self.state.promised.lock();
+        let newest = promised.entry(ack.conversation).or_default();
+        *newest = ack.seq.max(*newest);
+        drop(promised);
         let mut outbox = self.state.outbox.lock();
         outbox.retain(|other| other.client_msg_id != message.client_msg_id);
         self.state.acked.fetch_add(1, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::command::{self, cargo, run_and_read, say};
 use crate::layers;
-use crate::services::Services;
+use crate::services;
 use count::Count;
 
 #[derive(Debug, Args)]
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<()> {
         }
     }
     let mut count = Count::default();
-    let services = Services::start()?;
+    let services = services::start()?;
     let mut nextest = cargo(&[
         "nextest",
         "run",
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<()> {
         "--all-features",
         "--no-fail-fast",
     ]);
-    services.show_to(&mut nextest);
+    services::show(&services, &mut nextest);
     count.add_nextest(&run_and_read(nextest)?)?;
     let doc_tests = cargo(&["test", "--workspace", "--all-features", "--doc"]);
     count.add_libtest(&run_and_read(doc_tests)?)?;

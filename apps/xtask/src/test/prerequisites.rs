@@ -2,9 +2,9 @@
 //! exactly where it is not.
 
 use anyhow::{Context, bail};
+use ruggine_services::postgres;
 
 use crate::command::{cargo, exists, program, run, say};
-use crate::services::postgres;
 
 /// Programs and the Debian packages that bring them.
 const PROGRAMS: [(&str, &str); 7] = [
