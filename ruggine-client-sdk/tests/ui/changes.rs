@@ -8,7 +8,6 @@ use ruggine_core::content::{Content, Title};
 use ruggine_core::secret::SecretText;
 use ruggine_server::testing::{TestServer, patiently};
 
-use super::mark_read;
 use super::reader::{Changing, Read, list, timeline};
 use super::support::device::{Device, PASSWORD};
 use super::support::script::{Script, World};
@@ -125,7 +124,7 @@ async fn random_activity(seed: u64) {
             0..=3 => who.say(room, &format!("step {step}")).await,
             4 => {
                 let head = who.record(room).await.head;
-                mark_read(who, room, head.get()).await;
+                who.mark_read(room, head.get()).await;
             }
             5 => {
                 let title = Content::Title(Title {
