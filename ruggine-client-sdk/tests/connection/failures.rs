@@ -7,8 +7,10 @@ use ruggine_core::event::{HeadMark, MessageEvent, ResyncEvent};
 use ruggine_core::{ConversationId, ErrorCode, Event, Incarnation};
 
 use super::lies::row;
-use super::support::script::{Script, Served, World, error, refusal};
+use super::support::replies::{error, refusal};
+use super::support::script::{Script, Served};
 use super::support::watched::disk_is_full;
+use super::support::world::World;
 use super::support::{assert_whole, kept, quick, seq};
 
 /// What fails again and again must not keep the rest from being read.

@@ -7,7 +7,9 @@ use ruggine_core::codec::Encoding;
 
 use super::lies::{event_of, row};
 use super::stored_tokens;
-use super::support::script::{Script, World, result, tokens};
+use super::support::replies::result;
+use super::support::script::Script;
+use super::support::world::{World, tokens};
 use super::support::{all_words, assert_sound, kept, person, quick, slow};
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use ruggine_core::api::message::{Hole, Item, Undecryptable};
 use ruggine_core::event::{MessageEvent, PositionEvent};
 use ruggine_core::{ConversationId, DeviceId, Event, Seq};
 
-use super::support::script::{Script, Served, World};
+use super::support::script::{Script, Served};
+use super::support::world::World;
 use super::support::{
     all_words, assert_sound, assert_whole, fresh_conversation, kept, now, person, quick, rows_told,
     seq, text,

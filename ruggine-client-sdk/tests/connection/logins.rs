@@ -10,7 +10,9 @@ use ruggine_server::testing::{TestServer, patiently};
 
 use super::nobody;
 use super::support::device::{Device, PASSWORD, open_store};
-use super::support::script::{Script, World, error, refusal, result, tokens};
+use super::support::replies::{error, refusal, result};
+use super::support::script::Script;
+use super::support::world::{World, tokens};
 use super::support::{all_words, is_waiting, now, person, quick, slow};
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use ruggine_core::api::message::{Item, Page, PageRequest, PageStart};
 use ruggine_core::event::MessageEvent;
 use ruggine_core::{Event, Incarnation, Seq};
 
-use super::support::script::{Script, World, result};
+use super::support::replies::result;
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{
     all_words, assert_sound, assert_whole, kept, quick, rows_told, seq, text, until,
 };

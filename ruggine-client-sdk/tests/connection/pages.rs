@@ -5,7 +5,9 @@ use ruggine_core::event::{HeadMark, ResyncEvent};
 use ruggine_core::{ConversationId, Event};
 use ruggine_server::testing::patiently;
 
-use super::support::script::{Script, World, result};
+use super::support::replies::result;
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{all_words, assert_sound, assert_whole, kept, quick, rows_told, seq};
 
 /// Pages as a lying server gives them, then true ones.

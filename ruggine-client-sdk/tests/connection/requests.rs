@@ -5,7 +5,9 @@ use ruggine_core::api::account::LookUp;
 use ruggine_core::api::sync::HeadsRequest;
 
 use super::nobody;
-use super::support::script::{Script, World, result};
+use super::support::replies::result;
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{is_waiting, person, slow};
 
 #[tokio::test]

@@ -10,7 +10,9 @@ use ruggine_server::Drain;
 use ruggine_server::testing::{TestServer, patiently};
 
 use super::support::device::Device;
-use super::support::script::{Script, World, error, refusal};
+use super::support::replies::{error, refusal};
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{is_waiting, next_event, quick, slow};
 
 #[tokio::test]

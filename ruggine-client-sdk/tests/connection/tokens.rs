@@ -15,8 +15,10 @@ use ruggine_core::{ApiError, ErrorCode};
 use ruggine_server::testing::{TestServer, eventually};
 
 use super::support::device::{Device, PASSWORD};
-use super::support::script::{Script, World, error, refusal, result, tokens};
+use super::support::replies::{error, refusal, result};
+use super::support::script::Script;
 use super::support::watched::disk_is_full;
+use super::support::world::{World, tokens};
 use super::support::{all_words, is_waiting, now, quick, slow};
 use super::{nobody, stored_tokens};
 

@@ -7,7 +7,9 @@ use ruggine_core::content::{Content, Text, Title};
 use ruggine_core::secret::SecretText;
 use ruggine_core::{DeviceId, SessionId, limits};
 
-use super::support::script::{Script, World, result, tokens};
+use super::support::replies::result;
+use super::support::script::Script;
+use super::support::world::{World, tokens};
 use super::support::{self, fresh_conversation, is_waiting, now, person, quick, seq, slow, until};
 use super::{line, said, say, sends};
 

@@ -5,7 +5,9 @@ use ruggine_core::api::message::Send;
 use ruggine_server::testing::TestServer;
 
 use super::support::device::Device;
-use super::support::script::{Reply, Script, World};
+use super::support::replies::Reply;
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{self, all_words, assert_whole, quick, rows_told, seq, until};
 use super::{delivered, line, progress, said, say};
 

@@ -2,8 +2,10 @@
 //! follows a script, and a store that the test can look into and hold back.
 
 pub(crate) mod device;
+pub(crate) mod replies;
 pub(crate) mod script;
 pub(crate) mod watched;
+pub(crate) mod world;
 
 use std::time::Duration;
 

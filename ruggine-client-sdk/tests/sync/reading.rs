@@ -10,7 +10,8 @@ use ruggine_core::{ConversationId, Seq, UserId};
 use ruggine_server::testing::{TestServer, eventually, patiently};
 
 use super::support::device::Device;
-use super::support::script::{Script, World};
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{next_event, quick, seq, until};
 
 /// Leads a timeline on until it shows what is wanted.

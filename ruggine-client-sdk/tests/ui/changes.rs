@@ -10,7 +10,8 @@ use ruggine_server::testing::{TestServer, patiently};
 
 use super::reader::{Changing, Read, list, timeline};
 use super::support::device::{Device, PASSWORD};
-use super::support::script::{Script, World};
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{quick, seq, until};
 
 #[tokio::test]

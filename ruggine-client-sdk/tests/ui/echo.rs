@@ -8,7 +8,9 @@ use ruggine_server::testing::TestServer;
 use super::reader::timeline;
 use super::shown;
 use super::support::device::Device;
-use super::support::script::{Script, World, error, refusal};
+use super::support::replies::{error, refusal};
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{quick, seq};
 
 /// The only item of the user's own that is text.

@@ -10,7 +10,8 @@ use ruggine_server::testing::{TestServer, patiently};
 use super::reader::{list, timeline};
 use super::shown;
 use super::support::device::Device;
-use super::support::script::{Script, Served, World};
+use super::support::script::{Script, Served};
+use super::support::world::World;
 use super::support::{self, is_waiting, next_event, now, quick, seq, slow};
 
 #[tokio::test]
