@@ -69,11 +69,17 @@ mod bus_in_one_process {
 mod the_suites {
     const STORE: &str = include_str!("../src/store/mod.rs");
     const STORE_LIST: &str = include_str!("../src/store/conformance/mod.rs");
-    const STORE_CASES: [&str; 6] = [
+    const STORE_CASES: [&str; 12] = [
         include_str!("../src/store/conformance/accounts.rs"),
         include_str!("../src/store/conformance/sessions.rs"),
+        include_str!("../src/store/conformance/creation.rs"),
         include_str!("../src/store/conformance/conversations.rs"),
+        include_str!("../src/store/conformance/rosters.rs"),
         include_str!("../src/store/conformance/messages.rs"),
+        include_str!("../src/store/conformance/write_counters.rs"),
+        include_str!("../src/store/conformance/races.rs"),
+        include_str!("../src/store/conformance/announcing.rs"),
+        include_str!("../src/store/conformance/pages.rs"),
         include_str!("../src/store/conformance/positions.rs"),
         include_str!("../src/store/conformance/maintenance.rs"),
     ];

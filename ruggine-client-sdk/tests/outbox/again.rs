@@ -8,7 +8,9 @@ use ruggine_core::api::message::{PageRequest, Send};
 use ruggine_core::{ApiError, ClientMsgId, ErrorCode, Incarnation};
 use ruggine_server::testing::patiently;
 
-use super::support::script::{Reply, Script, World, error, refusal, result};
+use super::support::replies::{Reply, error, refusal, result};
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{all_words, kept, next_event, now, quick, seq, until};
 use super::{delivered, line, progress, said, say, sends};
 

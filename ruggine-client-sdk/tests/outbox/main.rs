@@ -15,7 +15,8 @@ use ruggine_client_sdk::store::{OutboxRecord, SendProgress};
 use ruggine_core::api::message::Send;
 use ruggine_core::content::Content;
 use ruggine_core::{ClientMsgId, ConversationId};
-use support::script::{Asked, Served};
+use support::replies::Asked;
+use support::script::Served;
 use support::until;
 
 /// The line of a conversation once every message in it is acknowledged or gone.

@@ -5,7 +5,9 @@ use ruggine_client_sdk::store::SendProgress;
 use ruggine_core::ErrorCode;
 use ruggine_core::api::message::Send;
 
-use super::support::script::{Asked, Reply, Script, World, error, refusal};
+use super::support::replies::{Asked, Reply, error, refusal};
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{all_words, kept, next_event, quick, until};
 use super::{line, progress, said, say, sends};
 

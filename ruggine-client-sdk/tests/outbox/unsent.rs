@@ -1,16 +1,16 @@
 //! What is never sent: what cannot be, what nobody has written, what another user had written.
 
-use std::time::Duration;
-
-use ruggine_client_sdk::{Client, ConnectionState, SendError};
+use ruggine_client_sdk::{Client, SendError};
 use ruggine_core::api::account::{LogIn, Login};
 use ruggine_core::api::message::{PageRequest, Send};
 use ruggine_core::content::{Content, Text, Title};
 use ruggine_core::secret::SecretText;
 use ruggine_core::{DeviceId, SessionId, limits};
 
-use super::support::script::{Script, World, result, tokens};
-use super::support::{self, fresh_conversation, now, person, quick, seq, until};
+use super::support::replies::result;
+use super::support::script::Script;
+use super::support::world::{World, tokens};
+use super::support::{self, fresh_conversation, is_waiting, now, person, quick, seq, slow, until};
 use super::{line, said, say, sends};
 
 #[tokio::test]
@@ -70,12 +70,9 @@ async fn nobody_can_write_before_a_login() {
 /// not sent is gone with their store, and is never sent in the name of the second.
 #[tokio::test]
 async fn what_one_user_had_written_is_never_sent_in_the_name_of_the_next() {
-    let mut options = quick();
-    options.backoff.base = Duration::from_secs(600);
-    options.backoff.cap = Duration::from_secs(600);
     let mut world = World::new();
     let id = world.room(1);
-    let mut script = Script::start(world, options);
+    let mut script = Script::start(world, slow());
     let mut wire = script.greeted().await;
     let page = wire.asked_for::<PageRequest>(&mut script.world).await;
     wire.reply(script.world.answer(&page));
@@ -91,9 +88,7 @@ async fn what_one_user_had_written_is_never_sent_in_the_name_of_the_next() {
     say(&script.client, id, "for my eyes only").await;
     wire.asked_for::<Send>(&mut script.world).await;
     drop(wire);
-    script
-        .wait_for(|state| matches!(state, ConnectionState::Waiting(_)))
-        .await;
+    script.wait_for(is_waiting).await;
 
     // The same program, another user, who is in the same conversation.
     let device = DeviceId::new(now());

@@ -5,7 +5,7 @@ use ruggine_core::api::conversation::Role;
 use ruggine_core::{Blob, ClientMsgId, DeviceId, ErrorCode, Incarnation, Seq, SessionId};
 
 use super::own_store::{apply, member, new_store, numbers, open, said};
-use super::support::script::tokens;
+use super::support::world::tokens;
 use super::support::{fresh_conversation, now, person};
 
 #[test]

@@ -5,7 +5,7 @@ use ruggine_client_sdk::store::{Applied, ClientStore, LogRow, SendProgress};
 use ruggine_core::{ClientMsgId, ErrorCode, Incarnation, Timestamp};
 
 use super::own_store::{apply, entry, new_store, said, theirs};
-use super::support::script::tokens;
+use super::support::world::tokens;
 use super::support::{now, seq, text};
 
 #[test]

@@ -15,7 +15,7 @@ use ruggine_core::secret::SecretText;
 use ruggine_core::{ClientMsgId, ConversationId, DeviceId, Seq, SessionId, Timestamp, UserId};
 use tempfile::TempDir;
 
-use super::support::script::tokens;
+use super::support::world::tokens;
 use super::support::{fresh_conversation, kept, now, person, seq, text};
 
 pub(crate) const KEY: [u8; 32] = [7; 32];

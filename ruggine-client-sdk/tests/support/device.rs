@@ -180,6 +180,13 @@ impl Device {
             .expect("the message is queued");
     }
 
+    pub(crate) async fn mark_read(&self, id: ConversationId, number: u64) {
+        self.at(id)
+            .mark_read(Seq::new(number))
+            .await
+            .expect("the store can be written");
+    }
+
     pub(crate) async fn record(&self, id: ConversationId) -> ConversationRecord {
         self.at(id)
             .record()

@@ -2,13 +2,17 @@
 //! follows a script, and a store that the test can look into and hold back.
 
 pub(crate) mod device;
+pub(crate) mod replies;
 pub(crate) mod script;
 pub(crate) mod watched;
+pub(crate) mod world;
 
 use std::time::Duration;
 
 use ruggine_client_sdk::store::{ClientStore, MessageRecord};
-use ruggine_client_sdk::{BackoffBounds, Client, ClientEvent, ClientOptions, Events};
+use ruggine_client_sdk::{
+    BackoffBounds, Client, ClientEvent, ClientOptions, ConnectionState, Events,
+};
 use ruggine_core::api::account::User;
 use ruggine_core::content::{Content, Text};
 use ruggine_core::time::SystemClock;
@@ -46,6 +50,21 @@ pub(crate) fn quick() -> ClientOptions {
     };
     options.receipt_interval = Duration::from_millis(5);
     options
+}
+
+/// Who fails waits for so long that nothing else happens in a test.
+pub(crate) fn slow() -> ClientOptions {
+    let mut options = quick();
+    options.backoff = BackoffBounds {
+        base: Duration::from_secs(3_600),
+        cap: Duration::from_secs(3_600),
+        ..BackoffBounds::default()
+    };
+    options
+}
+
+pub(crate) fn is_waiting(state: &ConnectionState) -> bool {
+    matches!(state, ConnectionState::Waiting(_))
 }
 
 pub(crate) fn text(words: &str) -> Blob {

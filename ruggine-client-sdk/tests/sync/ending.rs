@@ -4,7 +4,9 @@ use ruggine_client_sdk::{ClientEvent, ConnectionState};
 use ruggine_core::api::sync::{HeadsRequest, Hello};
 use ruggine_server::testing::{eventually, patiently};
 
-use super::support::script::{Script, World, result};
+use super::support::replies::result;
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{assert_whole, kept, next_event, quick, rows_told, seq};
 
 /// A connection that ends while rows are being stored: they are stored, so

@@ -8,7 +8,9 @@ use ruggine_core::event::{HeadMark, ResyncEvent, TypingEvent};
 use ruggine_core::{Event, UserId};
 use ruggine_server::testing::eventually;
 
-use super::support::script::{Script, World, result};
+use super::support::replies::result;
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{
     self, assert_sound, assert_whole, kept, next_event, quick, rows_told, seq, until, words,
 };
@@ -182,8 +184,8 @@ async fn a_page_that_failed_is_asked_for_again() {
     let served = Script::start(world, quick()).serve(move |world, asked| {
         if asked.is::<PageRequest>() && failures > 0 {
             failures -= 1;
-            let busy = support::script::refusal(ruggine_core::ErrorCode::Unavailable);
-            return support::script::error(asked, &busy);
+            let busy = support::replies::refusal(ruggine_core::ErrorCode::Unavailable);
+            return support::replies::error(asked, &busy);
         }
         world.answer(asked)
     });

@@ -10,7 +10,8 @@ use ruggine_core::{ConversationId, Seq, UserId};
 use ruggine_server::testing::{TestServer, eventually, patiently};
 
 use super::support::device::Device;
-use super::support::script::{Script, World};
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{next_event, quick, seq, until};
 
 /// Leads a timeline on until it shows what is wanted.
@@ -66,10 +67,7 @@ async fn unread_messages_and_those_that_name_the_user_are_counted() {
     bob.has(group, 4).await;
     let record = bob.record(group).await;
     assert_eq!((record.unread, record.mentions), (3, 1));
-    bob.at(group)
-        .mark_read(seq(3))
-        .await
-        .expect("the store can be written");
+    bob.mark_read(group, 3).await;
     let record = bob.record(group).await;
     assert_eq!((record.unread, record.mentions), (1, 0));
     ada.has(group, 4).await;
@@ -90,20 +88,12 @@ async fn what_one_device_reads_is_read_on_the_other() {
         device.has(talk, 6).await;
         assert_eq!(device.record(talk).await.unread, 5);
     }
-    phone
-        .at(talk)
-        .mark_read(seq(4))
-        .await
-        .expect("the store can be written");
+    phone.mark_read(talk, 4).await;
     until(laptop.client(), "the position", async || {
         laptop.record(talk).await.unread == 2
     })
     .await;
-    laptop
-        .at(talk)
-        .mark_read(seq(6))
-        .await
-        .expect("the store can be written");
+    laptop.mark_read(talk, 6).await;
     until(phone.client(), "the position", async || {
         phone.record(talk).await.unread == 0
     })
@@ -122,11 +112,7 @@ async fn what_one_device_reads_is_read_on_the_other_that_was_away() {
         device.has(talk, 2).await;
     }
     laptop.close().await;
-    phone
-        .at(talk)
-        .mark_read(seq(2))
-        .await
-        .expect("the store can be written");
+    phone.mark_read(talk, 2).await;
     eventually("the server to know", async || {
         read_position(&ada, talk, phone.user()).await == seq(2)
     })
@@ -143,11 +129,7 @@ async fn what_one_device_reads_is_read_on_the_other_that_was_away() {
     laptop.close().await;
     ada.say(talk, "new to the laptop").await;
     phone.has(talk, 3).await;
-    phone
-        .at(talk)
-        .mark_read(seq(3))
-        .await
-        .expect("the store can be written");
+    phone.mark_read(talk, 3).await;
     eventually("the server to know", async || {
         read_position(&ada, talk, phone.user()).await == seq(3)
     })
@@ -166,10 +148,7 @@ async fn what_was_read_without_a_connection_is_told_later() {
     ada.say(talk, "a word").await;
     bob.has(talk, 2).await;
     server.stop().await;
-    bob.at(talk)
-        .mark_read(seq(2))
-        .await
-        .expect("the store can be written");
+    bob.mark_read(talk, 2).await;
     bob.close().await;
     server.resume().await;
     bob.open().await;
@@ -204,10 +183,7 @@ async fn a_message_goes_from_sent_to_delivered_to_read() {
     })
     .await;
     bob.has(talk, 2).await;
-    bob.at(talk)
-        .mark_read(seq(2))
-        .await
-        .expect("the store can be written");
+    bob.mark_read(talk, 2).await;
     shows(&mut timeline, "the message as read", |items| {
         states(items) == [SendState::Read]
     })
@@ -230,10 +206,7 @@ async fn in_a_group_a_message_is_read_when_the_last_has_read_it() {
     for device in [&bob, &eva] {
         device.has(group, 2).await;
     }
-    bob.at(group)
-        .mark_read(seq(2))
-        .await
-        .expect("the store can be written");
+    bob.mark_read(group, 2).await;
     eventually("the server to know", async || {
         read_position(&ada, group, bob.user()).await == seq(2)
     })
@@ -242,10 +215,7 @@ async fn in_a_group_a_message_is_read_when_the_last_has_read_it() {
         states(items) == [SendState::Delivered]
     })
     .await;
-    eva.at(group)
-        .mark_read(seq(2))
-        .await
-        .expect("the store can be written");
+    eva.mark_read(group, 2).await;
     shows(&mut timeline, "the message as read", |items| {
         states(items) == [SendState::Read]
     })
@@ -262,10 +232,7 @@ async fn what_was_read_while_its_writer_was_away_is_shown_as_read() {
     ada.has(talk, 2).await;
     bob.has(talk, 2).await;
     ada.close().await;
-    bob.at(talk)
-        .mark_read(seq(2))
-        .await
-        .expect("the store can be written");
+    bob.mark_read(talk, 2).await;
     eventually("the server to know", async || {
         read_position(&bob, talk, bob.user()).await == seq(2)
     })

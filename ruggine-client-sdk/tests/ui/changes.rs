@@ -8,10 +8,10 @@ use ruggine_core::content::{Content, Title};
 use ruggine_core::secret::SecretText;
 use ruggine_server::testing::{TestServer, patiently};
 
-use super::mark_read;
 use super::reader::{Changing, Read, list, timeline};
 use super::support::device::{Device, PASSWORD};
-use super::support::script::{Script, World};
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{quick, seq, until};
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn random_activity(seed: u64) {
             0..=3 => who.say(room, &format!("step {step}")).await,
             4 => {
                 let head = who.record(room).await.head;
-                mark_read(who, room, head.get()).await;
+                who.mark_read(room, head.get()).await;
             }
             5 => {
                 let title = Content::Title(Title {

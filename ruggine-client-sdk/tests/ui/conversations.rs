@@ -7,10 +7,10 @@ use ruggine_core::api::member::List as MemberList;
 use ruggine_core::content::{Content, Notice, Text, Title};
 use ruggine_server::testing::{TestServer, eventually};
 
+use super::body_words;
 use super::reader::{list, timeline};
 use super::support::device::Device;
 use super::support::{quick, seq, until};
-use super::{body_words, mark_read};
 
 fn ids(items: &[ConversationItem]) -> Vec<ConversationId> {
     items.iter().map(|item| item.id).collect()
@@ -167,7 +167,7 @@ async fn what_was_read_elsewhere_while_away_is_read_in_the_list() {
         device.has(talk, 2).await;
     }
     laptop.close().await;
-    mark_read(&phone, talk, 2).await;
+    phone.mark_read(talk, 2).await;
     eventually("the server to know", async || {
         let request = MemberList {
             conversation: talk,
@@ -209,8 +209,8 @@ async fn unread_counts_fall_when_something_is_read_here() {
             .collect()
     };
     list.until("both", |items| counts(items) == [(2, 1)]).await;
-    mark_read(&bob, group, 2).await;
+    bob.mark_read(group, 2).await;
     list.until("one", |items| counts(items) == [(1, 1)]).await;
-    mark_read(&bob, group, 3).await;
+    bob.mark_read(group, 3).await;
     list.until("none", |items| counts(items) == [(0, 0)]).await;
 }

@@ -6,10 +6,12 @@ use ruggine_core::{ClientMsgId, ErrorCode};
 use ruggine_server::testing::TestServer;
 
 use super::reader::timeline;
+use super::shown;
 use super::support::device::Device;
-use super::support::script::{Script, World, error, refusal};
+use super::support::replies::{error, refusal};
+use super::support::script::Script;
+use super::support::world::World;
 use super::support::{quick, seq};
-use super::{mark_read, shown};
 
 /// The only item of the user's own that is text.
 fn own(items: &[TimelineItem]) -> Option<&TimelineItem> {
@@ -59,7 +61,7 @@ async fn a_local_echo_keeps_its_name_from_sending_to_read() {
     still(&timeline.seen);
     assert_eq!(own(&timeline.seen).and_then(|item| item.seq), Some(seq(2)));
     bob.has(talk, 2).await;
-    mark_read(&bob, talk, 2).await;
+    bob.mark_read(talk, 2).await;
     timeline
         .until("it to be read", in_state(SendState::Read))
         .await;

@@ -11,9 +11,6 @@ mod reader;
 mod timelines;
 
 use ruggine_client_sdk::ui::{Body, TimelineItem};
-use ruggine_core::ConversationId;
-use support::device::Device;
-use support::seq;
 
 fn body_words(body: &Body) -> &str {
     match body {
@@ -27,9 +24,4 @@ fn body_words(body: &Body) -> &str {
 
 fn shown(items: &[TimelineItem]) -> Vec<&str> {
     items.iter().map(|item| body_words(&item.body)).collect()
-}
-
-async fn mark_read(device: &Device, id: ConversationId, number: u64) {
-    let read = device.at(id).mark_read(seq(number)).await;
-    read.expect("the store can be written");
 }

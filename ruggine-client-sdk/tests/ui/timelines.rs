@@ -1,7 +1,5 @@
 //! The timeline of a conversation: what is shown of it, and how far back.
 
-use std::time::Duration;
-
 use ruggine_client_sdk::ui::{Body, SendState, TimelineItem, apply_diffs};
 use ruggine_core::api::conversation::ConversationKind;
 use ruggine_core::api::message::{Item, Row, RowKind, Undecryptable};
@@ -12,8 +10,9 @@ use ruggine_server::testing::{TestServer, patiently};
 use super::reader::{list, timeline};
 use super::shown;
 use super::support::device::Device;
-use super::support::script::{Script, Served, World};
-use super::support::{self, next_event, now, quick, seq};
+use super::support::script::{Script, Served};
+use super::support::world::World;
+use super::support::{self, is_waiting, next_event, now, quick, seq, slow};
 
 #[tokio::test]
 async fn the_first_notice_of_a_group_names_its_members() {
@@ -134,10 +133,8 @@ async fn a_timeline_begins_with_the_newest_rows_and_looks_back() {
 async fn what_is_kept_is_shown_without_a_connection() {
     let mut world = World::new();
     let id = world.room(200);
-    let mut options = quick();
+    let mut options = slow();
     options.recent = 70;
-    options.backoff.base = Duration::from_secs(3_600);
-    options.backoff.cap = Duration::from_secs(3_600);
     let served = Script::start(world, options).serve_well().await;
     served.has(id, 200).await;
     let mut timeline = timeline(&served.client, id).await;
@@ -146,9 +143,7 @@ async fn what_is_kept_is_shown_without_a_connection() {
     served.lose();
     patiently(
         "the connection to be lost",
-        served.client.wait_for_connection(|state| {
-            matches!(state, ruggine_client_sdk::ConnectionState::Waiting(_))
-        }),
+        served.client.wait_for_connection(is_waiting),
     )
     .await;
     let diffs = timeline

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ruggine_core::api::conversation::{ConversationKind, ProtectionMode, Role};
-use ruggine_core::api::message::{PageStart, RowKind};
+use ruggine_core::api::message::RowKind;
 use ruggine_core::name::Username;
 use ruggine_core::{ClientMsgId, ConversationId, DeviceId, Seq, SessionId, Timestamp, UserId};
 use ruggine_crypto::token::{self, TokenHash, TokenKind};
 
 use crate::store::{
-    Append, AppendOutcome, BatchId, ChangeRoster, CreateConversation, CreateUser, LoginDevice,
-    MemberEffect, MovePosition, Moved, NewConversation, NewRow, NewSession, NewToken, NewTokens,
-    NewUser, OpenSession, PageItem, PageQuery, PendingBatch, PositionKind, RosterOutcome,
-    SealedText, Segment, Store, StoredPage,
+    Append, AppendOutcome, ChangeRoster, CreateConversation, CreateUser, LoginDevice, MemberEffect,
+    MovePosition, Moved, NewConversation, NewRow, NewSession, NewToken, NewTokens, NewUser,
+    OpenSession, PositionKind, RosterOutcome, SealedText, Store,
 };
 
 /// When things happen.
@@ -229,6 +228,12 @@ pub(super) async fn group(store: &dyn Store, creator: Person, others: &[Person])
     create(store, new_group(creator, others)).await
 }
 
+/// A group of ada and bob.
+pub(super) async fn group_of_two(store: &dyn Store) -> (ConversationId, Person, Person) {
+    let [ada, bob] = people(store).await;
+    (group(store, ada, &[bob]).await, ada, bob)
+}
+
 /// Appends rows as one batch.
 pub(super) async fn append(store: &dyn Store, rows: Vec<NewRow>) -> Vec<AppendOutcome> {
     let expected = rows.len();
@@ -242,6 +247,10 @@ pub(super) async fn append(store: &dyn Store, rows: Vec<NewRow>) -> Vec<AppendOu
         .expect("rows can be appended");
     assert_eq!(appended.outcomes.len(), expected, "one outcome a row");
     appended.outcomes
+}
+
+pub(super) async fn append_one(store: &dyn Store, row: NewRow) -> AppendOutcome {
+    append(store, vec![row]).await.remove(0)
 }
 
 /// Appends messages as one batch; the number of the last.
@@ -296,68 +305,6 @@ pub(super) async fn version(store: &dyn Store, conversation: ConversationId) -> 
         .await
         .expect("a roster can be read");
     roster.expect("the conversation exists").version
-}
-
-/// The log's newest number.
-pub(super) async fn head(store: &dyn Store, conversation: ConversationId) -> Seq {
-    let heads = store
-        .heads(vec![conversation])
-        .await
-        .expect("heads can be read");
-    heads.first().expect("the conversation exists").head
-}
-
-/// A page without limits.
-pub(super) fn query(conversation: ConversationId, user: UserId, start: PageStart) -> PageQuery {
-    PageQuery {
-        conversation,
-        user,
-        start,
-        rows_max: ALL_ROWS,
-        bytes_max: ALL_BYTES,
-    }
-}
-
-/// Reads a page of a conversation that the user was in.
-pub(super) async fn page(store: &dyn Store, query: PageQuery) -> StoredPage {
-    let page = store.page(query).await.expect("a page can be read");
-    page.expect("the user was in the conversation")
-}
-
-/// What a page covers, consecutive rows taken together.
-pub(super) fn outline(page: &StoredPage) -> Vec<Segment> {
-    let mut segments: Vec<Segment> = Vec::new();
-    for item in &page.items {
-        match (item, segments.last_mut()) {
-            (PageItem::Row(row), Some(Segment::Rows(_, to))) if row.seq == to.next() => {
-                *to = row.seq;
-            }
-            (PageItem::Row(row), _) => segments.push(Segment::Rows(row.seq, row.seq)),
-            (PageItem::Hole(from, to), _) => segments.push(Segment::Hole(*from, *to)),
-        }
-    }
-    segments
-}
-
-pub(super) const fn rows(from: u64, to: u64) -> Segment {
-    Segment::Rows(Seq::new(from), Seq::new(to))
-}
-
-pub(super) const fn hole(from: u64, to: u64) -> Segment {
-    Segment::Hole(Seq::new(from), Seq::new(to))
-}
-
-/// Every batch that has not been settled.
-pub(super) async fn pending(store: &dyn Store) -> Vec<PendingBatch> {
-    store
-        .pending_batches(Timestamp::from_millis(i64::MAX), ALL_ROWS)
-        .await
-        .expect("pending batches can be read")
-}
-
-/// Their names.
-pub(super) async fn pending_ids(store: &dyn Store) -> Vec<BatchId> {
-    pending(store).await.iter().map(|batch| batch.id).collect()
 }
 
 /// Moves one position.

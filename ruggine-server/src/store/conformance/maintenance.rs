@@ -9,9 +9,9 @@ use ruggine_core::{Seq, SessionId, UserId};
 use ruggine_crypto::token::TokenKind;
 
 use super::fixture::{
-    NOW, group, hash, message, new_group, new_session, new_user, notice, people, query, sealed,
-    tokens,
+    NOW, group, hash, message, new_group, new_session, new_user, notice, people, sealed, tokens,
 };
+use super::reads::query;
 use crate::store::{
     Append, BatchId, ChangeRoster, HeadsQuery, LoginDevice, MemberEffect, MovePosition,
     PositionKind, RotateTokens, SealedText, Store, StoreError,

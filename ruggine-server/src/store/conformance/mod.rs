@@ -9,12 +9,19 @@
 )]
 
 pub mod accounts;
+pub mod announcing;
 pub mod conversations;
+pub mod creation;
 mod fixture;
 pub mod maintenance;
 pub mod messages;
+pub mod pages;
 pub mod positions;
+pub mod races;
+mod reads;
+pub mod rosters;
 pub mod sessions;
+pub mod write_counters;
 
 /// Makes one `#[tokio::test]` of every case of the store's conformance suite.
 ///
@@ -78,22 +85,24 @@ macro_rules! store_conformance {
                 a_write_counter_belongs_to_its_device,
                 a_write_counter_moved_by_many_at_once_ends_at_the_greatest,
                 purging_deletes_expired_tokens_only;
-            conversations:
+            creation:
                 a_created_group_has_its_members_and_its_notice,
                 a_group_created_again_by_its_creator_is_the_same_one,
                 an_id_that_belongs_to_another_conversation_is_taken,
                 a_direct_conversation_names_the_other_user,
                 a_pair_has_one_direct_conversation_in_a_mode,
                 a_pair_has_another_direct_conversation_in_another_mode,
-                a_pair_that_creates_at_once_gets_one_direct_conversation,
+                a_pair_that_creates_at_once_gets_one_direct_conversation;
+            conversations:
                 a_former_member_sees_the_conversation_as_they_left_it,
                 a_stranger_sees_no_conversation,
                 conversations_with_neighbouring_ids_are_told_apart,
                 conversations_are_listed_by_id_page_by_page,
                 memberships_are_the_conversations_a_user_is_in_now,
                 members_are_listed_by_id_with_their_positions,
+                conversations_are_counted_for_each_user;
+            rosters:
                 a_roster_view_counts_what_a_change_is_judged_by,
-                conversations_are_counted_for_each_user,
                 a_conversation_that_does_not_exist_has_no_roster,
                 a_roster_holds_everybody_who_is_in_it_now,
                 every_change_of_a_roster_writes_its_notice,
@@ -114,21 +123,27 @@ macro_rules! store_conformance {
                 a_removed_member_still_gets_the_original_of_a_row,
                 only_members_append,
                 who_wrote_before_writes_no_more_once_removed,
-                an_old_copy_is_found_out_after_rows_that_were_good,
                 an_unknown_role_appends_nothing,
                 a_row_of_another_epoch_is_stale,
+                a_refused_row_among_good_ones_takes_no_number;
+            write_counters:
                 a_write_counter_is_checked_row_by_row,
                 a_write_counter_that_falls_back_within_a_batch_is_behind,
                 a_write_counter_moved_by_a_batch_stays_moved,
                 an_old_copy_is_found_out_by_a_row_sent_again,
-                a_refused_row_among_good_ones_takes_no_number,
+                an_old_copy_is_found_out_after_rows_that_were_good;
+            races:
                 racing_clients_burn_no_number,
                 writers_of_overlapping_batches_leave_no_gap,
-                a_reader_beside_writers_misses_nothing,
+                a_reader_beside_writers_misses_nothing;
+            announcing:
                 a_batch_waits_until_it_is_settled,
                 a_batch_settles_earlier_ones,
                 a_batch_with_nothing_new_does_not_wait,
                 waiting_batches_are_given_by_age,
+                rows_for_fan_out_are_unclipped_and_limited,
+                heads_of_many_conversations_are_given_at_once;
+            pages:
                 a_page_after_a_number_goes_towards_newer_rows,
                 a_page_before_a_number_goes_towards_older_rows,
                 a_page_beyond_the_head_is_empty,
@@ -137,9 +152,7 @@ macro_rules! store_conformance {
                 what_came_before_a_member_is_a_hole,
                 what_was_said_between_two_stays_is_a_hole,
                 a_former_member_reads_up_to_their_leaving,
-                a_stranger_reads_no_page,
-                rows_for_fan_out_are_unclipped_and_limited,
-                heads_of_many_conversations_are_given_at_once;
+                a_stranger_reads_no_page;
             positions:
                 a_head_says_where_a_conversation_stands_for_a_device,
                 a_conversation_without_news_is_told_on_request_only,
