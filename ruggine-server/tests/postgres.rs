@@ -204,6 +204,29 @@ async fn what_makes_commits_durable_is_read_back() {
 }
 
 #[tokio::test]
+async fn what_a_commit_waits_for_stays_as_it_was_when_the_store_was_opened() {
+    let database = TestDatabase::create().await;
+    let store = database.open().await;
+    let name = name_of(&database).await;
+    let weaker = format!("ALTER DATABASE {name} SET synchronous_commit = off");
+    execute(&database, &weaker).await;
+    assert_eq!(
+        count(
+            &database,
+            "SELECT count(*) FROM pg_settings WHERE name = 'synchronous_commit' AND setting = 'off'"
+        )
+        .await,
+        1,
+        "new connections would commit so"
+    );
+    let found = store.durability().await.unwrap();
+    assert!(
+        found.contains(&("synchronous_commit", "on".to_owned())),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
 async fn connections_that_were_cut_are_replaced_without_anybody_noticing() {
     let database = TestDatabase::create().await;
     let store = database.open().await;

@@ -43,11 +43,15 @@ pub(super) async fn check_server(connection: &mut PgConnection) -> Result<(), Op
     Ok(())
 }
 
-/// Reads back what makes a commit durable.
-pub(super) async fn check_durability(connection: &mut PgConnection) -> Result<(), OpenStoreError> {
-    for (name, unfit) in [("fsync", "off"), ("synchronous_commit", "off")] {
-        let found = setting(connection, name).await.map_err(open_error)?;
-        if found == unfit {
+/// Reads back what makes a commit durable. What is returned is how commits are
+/// to wait from now on.
+pub(super) async fn check_durability(
+    connection: &mut PgConnection,
+) -> Result<SynchronousCommit, OpenStoreError> {
+    let mut found = String::new();
+    for name in ["fsync", SynchronousCommit::SETTING] {
+        found = setting(connection, name).await.map_err(open_error)?;
+        if found == "off" {
             return Err(OpenStoreError::NotDurable {
                 setting: name,
                 expected: "on",
@@ -55,7 +59,17 @@ pub(super) async fn check_durability(connection: &mut PgConnection) -> Result<()
             });
         }
     }
-    Ok(())
+    Ok(SynchronousCommit(found))
+}
+
+/// What a commit waits for, as it was when the store was opened. Every
+/// connection says it, so that a later change of the role or of the database
+/// does not make an acknowledgement a smaller promise.
+#[derive(Debug, Clone)]
+pub(super) struct SynchronousCommit(pub(super) String);
+
+impl SynchronousCommit {
+    pub(super) const SETTING: &str = "synchronous_commit";
 }
 
 async fn setting(connection: &mut PgConnection, name: &'static str) -> Result<String, sqlx::Error> {

@@ -57,7 +57,7 @@ impl PostgresStore {
     pub async fn open(options: PostgresOptions) -> Result<Self, OpenStoreError> {
         let mut connection = connect(&options).await?;
         maintenance::check_server(&mut connection).await?;
-        maintenance::check_durability(&mut connection).await?;
+        let commit = maintenance::check_durability(&mut connection).await?;
         migrate::migrate(&mut connection).await?;
         maintenance::ensure_incarnation(&mut connection)
             .await
@@ -76,7 +76,7 @@ impl PostgresStore {
                     Ok(true)
                 })
             })
-            .connect_lazy_with(options.for_steps());
+            .connect_lazy_with(options.for_steps(&commit));
         Ok(Self {
             pool,
             lanes: options.lanes,

@@ -9,6 +9,8 @@ use ruggine_core::secret::SecretText;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use super::maintenance::SynchronousCommit;
+
 const LANES: usize = 4;
 const CONNECTIONS: u32 = 16;
 const ACQUIRE: Duration = Duration::from_secs(2);
@@ -101,8 +103,9 @@ impl PostgresOptions {
     }
 
     /// Connections on which steps run: none holds a lock for long.
-    pub(super) fn for_steps(&self) -> PgConnectOptions {
+    pub(super) fn for_steps(&self, commit: &SynchronousCommit) -> PgConnectOptions {
         self.connect.clone().options([
+            (SynchronousCommit::SETTING, commit.0.as_str()),
             ("statement_timeout", "5s"),
             ("idle_in_transaction_session_timeout", "10s"),
             ("default_transaction_isolation", "read committed"),
