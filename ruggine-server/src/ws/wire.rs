@@ -38,6 +38,8 @@ pub(super) struct Wire<S> {
     stream: WebSocketStream<S>,
     encoding: Encoding,
     write_timeout: Duration,
+    /// What the peer sends can no longer be read as frames.
+    broken: bool,
 }
 
 /// The peer took nothing for too long, or is gone.
@@ -60,12 +62,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire<S> {
             stream: WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await,
             encoding,
             write_timeout,
+            broken: false,
         }
     }
 
     /// The next thing that the peer sent. Cancel safe.
     pub(super) async fn next(&mut self) -> Incoming {
-        match self.stream.next().await {
+        let next = self.stream.next().await;
+        self.broken |= matches!(next, Some(Err(_)));
+        match next {
             None => Incoming::Gone,
             Some(Ok(message)) => self.sort(message),
             Some(Err(Error::Capacity(_))) => Incoming::Broken(Some(CloseCode::TooBig)),
@@ -133,8 +138,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire<S> {
         };
         let goodbye = async {
             self.stream.close(Some(frame)).await?;
-            // The peer may still be sending. What it sends is read to its end, so
-            // that the system does not reset the connection under our last words.
+            // Who answers the close says nothing after it and waits for us to go.
+            while !self.broken {
+                match self.stream.next().await {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => self.broken = true,
+                    None => return Ok(()),
+                }
+            }
+            // Others may still be sending. That is read to its end, so that the
+            // system does not reset the connection under our last words.
             let mut ignored = [0u8; 1024];
             while self.stream.get_mut().read(&mut ignored).await? > 0 {}
             Ok::<(), Error>(())
