@@ -16,6 +16,9 @@ use crate::store::StoreResult;
 const SWEEP_HEADS: usize = 1_000;
 const RELAY_BATCHES: u32 = 100;
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// How long expired tokens are kept: the clock of this instance may run ahead of
+/// those of the others, and must not log their users out.
+const TOKEN_LEEWAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn spawn(engine: &Engine, notices: Notices) {
     let tasks = &engine.0.tasks;
@@ -173,12 +176,8 @@ impl Engine {
         while self.pause(HOUSEKEEPING).await {
             let now = self.0.clock.now();
             self.0.rates.shrink(now);
-            // Expired tokens are kept for a while: a clock may have run ahead.
-            let leeway = Duration::from_secs(60 * 60);
-            let before = Timestamp::from_millis(
-                now.as_millis()
-                    .saturating_sub(i64::try_from(leeway.as_millis()).unwrap_or(0)),
-            );
+            let leeway = i64::try_from(TOKEN_LEEWAY.as_millis()).unwrap_or(0);
+            let before = Timestamp::from_millis(now.as_millis().saturating_sub(leeway));
             if let Err(error) = self.0.store.purge_tokens(before).await {
                 tracing::warn!(%error, "expired tokens could not be deleted");
             }

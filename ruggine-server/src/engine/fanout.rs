@@ -256,19 +256,29 @@ impl Engine {
         delta: Option<RosterDelta>,
         rows: &[StoredRow],
     ) {
-        let last = rows.last().map(|row| row.seq);
+        let Some(last) = rows.last().map(|row| row.seq) else {
+            return;
+        };
         for row in rows {
             // A row that belongs to another conversation is no hint of this one.
             if row.conversation != conversation {
                 return;
             }
-            let is_last = Some(row.seq) == last;
             let item = self.item(row);
+            if matches!(item, Item::Undecryptable(_)) {
+                // Only the store's word that a row does not open is passed on.
+                self.hear_head(&ConversationHead {
+                    conversation,
+                    head: last,
+                    roster_version,
+                });
+                return;
+            }
             self.deliver(Delivery {
                 conversation,
                 seq: row.seq,
                 roster_version,
-                delta: delta.clone().filter(|_| is_last),
+                delta: delta.clone().filter(|_| row.seq == last),
                 event: self.message_event(conversation, roster_version, item),
             })
             .await;
