@@ -336,20 +336,38 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
 
 /// How long an ending server gives its clients. Zero for tests and embedded
 /// use, where nobody has to be sent elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
     /// Time between `/readyz` saying no and the ports closing.
     pub lead: Duration,
     /// Time over which WebSockets are closed, each at a random moment of it.
+    /// Until its moment comes, each is served as ever.
     pub spread: Duration,
+    /// The longest that all the rest may take after that: answering what was
+    /// taken, telling other instances, closing the store. What is not done by
+    /// then is given up, none of it acknowledged.
+    pub finish: Duration,
 }
 
 impl Drain {
-    /// What a load balancer needs to notice and clients to spread out.
+    /// What a load balancer needs to notice and clients to spread out. With it
+    /// a server ends within 40 seconds.
     pub const GRACEFUL: Self = Self {
         lead: Duration::from_secs(5),
         spread: Duration::from_secs(20),
+        finish: Duration::from_secs(15),
     };
+    const AT_ONCE: Self = Self {
+        lead: Duration::ZERO,
+        spread: Duration::ZERO,
+        finish: Self::GRACEFUL.finish,
+    };
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self::AT_ONCE
+    }
 }
 
 /// An engine with its routes, inside another application.
@@ -373,7 +391,8 @@ impl Mounted {
 
     /// Closes the WebSockets, finishes what was taken, and closes the store.
     pub async fn shut_down(self, drain: Drain) {
-        close(&self.edge, drain).await;
+        self.edge.lifecycle.leaving.cancel();
+        end(&self.edge, drain, std::future::ready(())).await;
     }
 }
 
@@ -414,20 +433,26 @@ impl Server {
 
     /// Ends the server: says so on `/readyz`, stops accepting, closes the
     /// WebSockets with a time to come back, commits and answers what was
-    /// taken, and closes the store. Returns when all of that is done.
+    /// taken, and closes the store. Returns when all of that is done, or when
+    /// the drain allows no more time for it.
     pub async fn shut_down(self, drain: Drain) {
         self.edge.lifecycle.leaving.cancel();
         tokio::time::sleep(drain.lead).await;
         self.stop.cancel();
-        tokio::join!(close_sockets(&self.edge, drain), self.listeners.wait());
-        self.edge.engine.shut_down().await;
+        end(&self.edge, drain, self.listeners.wait()).await;
     }
 }
 
-async fn close(edge: &Edge, drain: Drain) {
-    edge.lifecycle.leaving.cancel();
-    close_sockets(edge, drain).await;
-    edge.engine.shut_down().await;
+/// Ends everything behind the edge, within what the drain allows.
+async fn end(edge: &Edge, drain: Drain, listeners: impl Future<Output = ()>) {
+    let ending = async {
+        tokio::join!(close_sockets(edge, drain), listeners);
+        edge.engine.shut_down().await;
+    };
+    let most = drain.spread + drain.finish;
+    if tokio::time::timeout(most, ending).await.is_err() {
+        tracing::error!("the end took too long: what was not committed by now is given up");
+    }
 }
 
 async fn close_sockets(edge: &Edge, drain: Drain) {

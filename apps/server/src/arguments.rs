@@ -78,6 +78,7 @@ Further settings, from the environment or the file:
   RUGGINE_TRUSTED_PROXIES       addresses whose X-Forwarded-For is believed, separated by commas
   RUGGINE_DRAIN_LEAD_SECONDS    from \"not ready\" to closed ports at the end
   RUGGINE_DRAIN_SPREAD_SECONDS  over which WebSockets are closed at the end
+  RUGGINE_DRAIN_FINISH_SECONDS  that everything else may take after that
   RUGGINE_RATE_LIMITS           false for measuring, or behind a gateway that limits clients itself
 
 Signals: SIGTERM or Ctrl-C ends the server in order; a second one ends it at once.";

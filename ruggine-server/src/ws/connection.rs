@@ -1,6 +1,7 @@
 //! A connection from its upgrade to its end.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -123,6 +124,7 @@ impl Connection {
         let mut heartbeat = self.heartbeat();
         let mut heard = Instant::now();
         let most = self.edge.engine.config().limits.requests_in_flight;
+        let mut leave = pin!(self.turn_to_leave());
         loop {
             tokio::select! {
                 incoming = wire.next(), if requests.len() < most => {
@@ -153,9 +155,7 @@ impl Connection {
                         break failed.into();
                     }
                 }
-                () = self.edge.lifecycle.draining.cancelled() => {
-                    break self.drain(wire, socket, &mut requests).await;
-                }
+                () = &mut leave => break self.finish(wire, socket, &mut requests).await,
             }
         }
     }
@@ -241,20 +241,22 @@ impl Connection {
         Ok(())
     }
 
-    /// Finishes what was taken, within what the drain allows, and says goodbye.
-    async fn drain<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    /// When the server ends and it is this connection's turn to go. Until then
+    /// it is served as ever.
+    async fn turn_to_leave(&self) {
+        self.edge.lifecycle.draining.cancelled().await;
+        let spread = *self.edge.lifecycle.spread.lock();
+        tokio::time::sleep(jitter(spread)).await;
+    }
+
+    /// Answers what was taken, before the goodbye.
+    async fn finish<S: AsyncRead + AsyncWrite + Unpin + Send>(
         &self,
         wire: &mut Wire<S>,
         socket: &Arc<Socket>,
         requests: &mut Requests,
     ) -> Ending {
-        let spread = *self.edge.lifecycle.spread.lock();
-        let mut leave = std::pin::pin!(tokio::time::sleep(jitter(spread)));
-        let mut waited = false;
-        loop {
-            if waited && requests.is_empty() {
-                break;
-            }
+        while !requests.is_empty() {
             tokio::select! {
                 Some((answer, permit)) = requests.next() => socket.reply(answer, permit),
                 outgoing = socket.next() => {
@@ -262,7 +264,6 @@ impl Connection {
                         return ending;
                     }
                 }
-                () = &mut leave, if !waited => waited = true,
             }
         }
         while let Some(outgoing) = socket.try_next() {

@@ -103,8 +103,8 @@ async fn sockets_that_are_sent_away_are_spread_over_the_time_of_the_drain() {
         sockets.push(server.socket(&ada, Encoding::Json).await);
     }
     let drain = Drain {
-        lead: Duration::ZERO,
         spread: Duration::from_millis(500),
+        ..Drain::default()
     };
     let begun = tokio::time::Instant::now();
     let ending = tokio::spawn(server.take().shut_down(drain));
@@ -123,6 +123,32 @@ async fn sockets_that_are_sent_away_are_spread_over_the_time_of_the_drain() {
         last - first > Duration::from_millis(50),
         "{first:?} to {last:?}"
     );
+}
+
+#[tokio::test]
+async fn a_connection_is_served_until_its_turn_to_be_sent_away_has_come() {
+    let mut server = TestServer::start().await;
+    let ada = server.register("ada").await;
+    let group = server.group(&ada, &[]).await;
+    let mut sockets = Vec::new();
+    for _ in 0..16 {
+        sockets.push(server.socket(&ada, Encoding::Json).await);
+    }
+    let drain = Drain {
+        spread: Duration::from_secs(2),
+        ..Drain::default()
+    };
+    let ending = tokio::spawn(server.take().shut_down(drain));
+    let endings = sockets.iter_mut().map(|socket| Box::pin(socket.ending()));
+    let (_, gone, _) = futures_util::future::select_all(endings).await;
+    let mut acks = 0;
+    for (index, socket) in sockets.iter_mut().enumerate() {
+        if index != gone && socket.try_call(text_message(group, "ciao")).await.is_ok() {
+            acks += 1;
+        }
+    }
+    assert!(acks > 0, "the others still had time");
+    ending.await.unwrap();
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn a_server_says_that_it_leaves_before_it_does() {
     }
     let drain = Drain {
         lead: Duration::from_secs(2),
-        spread: Duration::ZERO,
+        ..Drain::default()
     };
     let ending = tokio::spawn(server.take().shut_down(drain));
     patiently("the server to say that it leaves", async {

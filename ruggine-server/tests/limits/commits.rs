@@ -10,6 +10,7 @@ use ruggine_core::api::message::Send;
 use ruggine_core::api::position::Read;
 use ruggine_core::codec::Encoding;
 use ruggine_core::{ConversationId, ErrorCode, Seq};
+use ruggine_server::Drain;
 use ruggine_server::testing::{TestServer, fresh_message_id, patiently};
 
 use super::slow_store::{SlowStore, slow_server};
@@ -23,6 +24,20 @@ pub(crate) fn sized(conversation: ConversationId, bytes: usize) -> Send {
         payload: Some(vec![b'x'; bytes].into()),
         content: None,
     }
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_does_not_keep_a_server_from_its_end() {
+    let (_folder, store, mut server, ada, group) = slow_server(|_| {}).await;
+    let mut socket = server.socket(&ada, Encoding::MsgPack).await;
+    store.hold();
+    socket.begin(&sized(group, 10)).await.unwrap();
+    store.holds(1).await;
+    let drain = Drain {
+        finish: Duration::from_millis(100),
+        ..Drain::default()
+    };
+    patiently("the end of the server", server.take().shut_down(drain)).await;
 }
 
 #[tokio::test]

@@ -111,6 +111,7 @@ impl Settings {
         let drain = Drain {
             lead: reader.seconds("RUGGINE_DRAIN_LEAD_SECONDS", waits.lead),
             spread: reader.seconds("RUGGINE_DRAIN_SPREAD_SECONDS", waits.spread),
+            finish: reader.seconds("RUGGINE_DRAIN_FINISH_SECONDS", waits.finish),
         };
         let rate_limits = reader.parsed("RUGGINE_RATE_LIMITS", true);
         reader.mistakes.into_result()?;

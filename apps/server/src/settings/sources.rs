@@ -10,7 +10,7 @@ use super::Mistakes;
 use crate::arguments::Arguments;
 
 /// Every setting that there is.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "DATABASE_URL",
     "REDIS_URL",
     "SERVER_HOST",
@@ -26,6 +26,7 @@ const NAMES: [&str; 18] = [
     "LOG_LEVEL",
     "RUGGINE_ALLOWED_ORIGINS",
     "RUGGINE_TRUSTED_PROXIES",
+    "RUGGINE_DRAIN_FINISH_SECONDS",
     "RUGGINE_DRAIN_LEAD_SECONDS",
     "RUGGINE_DRAIN_SPREAD_SECONDS",
     "RUGGINE_RATE_LIMITS",
