@@ -17,13 +17,19 @@ const USER: &str = "ruggine";
 const PASSWORD: &str = "only-for-tests";
 /// Whom the server becomes where we are root, which it refuses to be.
 const ACCOUNT: &str = "postgres";
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 9] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=400",
     "shared_buffers=256MB",
     "max_wal_size=4GB",
     "max_locks_per_transaction=256",
+    // What statements cost is counted, for tests that ask whether it grows. Each
+    // test's database has statements of its own, and none may be forgotten while
+    // it lives.
+    "shared_preload_libraries=pg_stat_statements",
+    "pg_stat_statements.max=20000",
+    "compute_query_id=on",
 ];
 
 /// A PostgreSQL server with a password, on a port of its own.

@@ -94,6 +94,8 @@ CREATE TABLE members (
 );
 CREATE INDEX members_by_user ON members (user_id, conv_id);
 CREATE UNIQUE INDEX members_once ON members (conv_id, user_id) WHERE until_seq IS NULL;
+-- Whether a group keeps an owner is asked with every change of its roster.
+CREATE INDEX members_owners ON members (conv_id) WHERE until_seq IS NULL AND role = 'owner';
 
 CREATE TABLE messages (
     conv_id       uuid NOT NULL,

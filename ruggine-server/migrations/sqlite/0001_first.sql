@@ -91,6 +91,10 @@ CREATE TABLE members (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX members_by_user ON members (user_id, conv_id);
 CREATE UNIQUE INDEX members_once ON members (conv_id, user_id) WHERE until_seq IS NULL;
+-- Whether a group keeps an owner is asked with every change of its roster. All
+-- columns of the question are in it, or the primary key would be preferred.
+CREATE INDEX members_owners ON members (conv_id, role, until_seq)
+    WHERE until_seq IS NULL AND role = 'owner';
 
 CREATE TABLE messages (
     conv_id       BLOB NOT NULL,

@@ -58,7 +58,8 @@ impl Engine {
         // A bus that cannot be away tells of no change.
         let mut may_change = true;
         loop {
-            let state = *bus.borrow_and_update();
+            // Not marked as seen: a change during a comparison is a reason for the next.
+            let state = *bus.borrow();
             let is_away = state == BusState::Away;
             self.0.metrics.record(Measurement::BusAway(is_away));
             let interval = match is_away {

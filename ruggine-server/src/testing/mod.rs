@@ -1,5 +1,6 @@
 //! What tests of this crate and of embedders need: ready servers, a client of
-//! the bare protocol, a bus that loses notices, and the judge of histories.
+//! the bare protocol, a bus that loses notices, the judge of histories, and
+//! counters of what an operation costs.
 //!
 //! Everything here stops a test with a sentence that says what did not happen,
 //! rather than returning errors that every test would have to unwrap. Nothing
@@ -48,6 +49,8 @@ mod shared_hooks;
 mod shared_store;
 #[cfg(feature = "http")]
 mod socket_client;
+#[cfg(feature = "postgres")]
+mod statements;
 
 use std::time::Duration;
 
@@ -73,6 +76,8 @@ pub use shared_hooks::SharedHooks;
 pub use shared_store::{HeldRows, SharedStore};
 #[cfg(feature = "http")]
 pub use socket_client::{Ending, Pending, SocketClient};
+#[cfg(feature = "postgres")]
+pub use statements::{StatementCounter, StatementCounts};
 
 /// How long anything here waits for what should happen at once. Only a fault
 /// reaches it, so it is generous to slow machines.

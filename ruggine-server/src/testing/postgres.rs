@@ -7,6 +7,7 @@ use ruggine_crypto::random;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
+use super::StatementCounter;
 use crate::store::Store;
 use crate::store::postgres::{PostgresOptions, PostgresStore};
 
@@ -80,6 +81,14 @@ impl TestDatabase {
     pub async fn connect(&self) -> PgConnection {
         let options = self.server.clone().database(&self.name);
         options.connect().await.expect("the server can be reached")
+    }
+
+    /// What counts the statements that are carried out in it.
+    ///
+    /// # Panics
+    /// When the server does not have the extension `pg_stat_statements`.
+    pub async fn statements(&self) -> StatementCounter {
+        StatementCounter::start(self.connect().await).await
     }
 }
 

@@ -1,15 +1,16 @@
-//! A TCP proxy that does harm on demand.
+//! A TCP proxy that does harm on demand, and counts.
 //!
 //! It knows bytes and connections only, nothing of what they carry. Each
 //! direction of a connection is one task with one bounded queue, which looks at
 //! its orders again whenever they change; nothing here polls.
 
-use std::collections::VecDeque;
+mod queue;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -18,16 +19,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use queue::{Queue, Step};
+
 /// How many bytes one read takes at most.
 const PIECE: usize = 16 * 1024;
-/// How many bytes of one direction wait in here at most.
-const QUEUE: usize = 1024 * 1024;
 /// How many reads of unwanted bytes an orderly end makes at most.
 const LAST_READS: usize = 1024;
-/// A throttled direction sends in bursts of this part of a second.
-const BURSTS_PER_SECOND: u64 = 50;
-/// How much of the time it spent idle a throttled direction may catch up on.
-const CATCH_UP: Duration = Duration::from_millis(1_000 / BURSTS_PER_SECOND);
 /// How long taking connections pauses when the system has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
@@ -46,7 +43,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub struct FaultProxy {
     address: SocketAddr,
     orders: watch::Sender<Orders>,
-    live: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
 }
 
 /// One of the two ways bytes go through a [`FaultProxy`].
@@ -70,12 +67,12 @@ impl FaultProxy {
             .expect("the loopback has a free port");
         let address = listener.local_addr().expect("a listener knows its address");
         let (orders, received) = watch::channel(Orders::new(target));
-        let live = Arc::<AtomicUsize>::default();
-        tokio::spawn(take_connections(listener, received, Arc::clone(&live)));
+        let counts = Arc::<Counts>::default();
+        tokio::spawn(take_connections(listener, received, Arc::clone(&counts)));
         Self {
             address,
             orders,
-            live,
+            counts,
         }
     }
 
@@ -163,8 +160,25 @@ impl FaultProxy {
     /// until both its sides are closed.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.live.load(Ordering::SeqCst)
+        self.counts.live.load(Ordering::SeqCst)
     }
+
+    /// How many bytes have come in one direction so far, in all connections. A
+    /// byte counts from when the proxy reads it, so whoever has received it
+    /// finds it counted; one that is then held or lost in here counts as well.
+    #[must_use]
+    pub fn bytes(&self, direction: Direction) -> u64 {
+        self.counts.bytes[direction as usize].load(Ordering::SeqCst)
+    }
+}
+
+/// What is counted over all connections.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Those that live now.
+    live: AtomicUsize,
+    /// Bytes that came, one for each [`Direction`].
+    bytes: [AtomicU64; 2],
 }
 
 /// What the proxy was told, all of it.
@@ -222,29 +236,29 @@ impl Orders {
 #[derive(Debug)]
 struct Link {
     broken: CancellationToken,
-    live: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
 }
 
 impl Link {
-    fn new(live: Arc<AtomicUsize>) -> Self {
-        live.fetch_add(1, Ordering::SeqCst);
+    fn new(counts: Arc<Counts>) -> Self {
+        counts.live.fetch_add(1, Ordering::SeqCst);
         Self {
             broken: CancellationToken::new(),
-            live,
+            counts,
         }
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.live.fetch_sub(1, Ordering::SeqCst);
+        self.counts.live.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 async fn take_connections(
     listener: TcpListener,
     mut orders: watch::Receiver<Orders>,
-    live: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
 ) {
     loop {
         let accepted = tokio::select! {
@@ -263,7 +277,7 @@ async fn take_connections(
             let (source, sink) = client.into_split();
             end(&source, sink, Ending::Reset);
         } else {
-            let link = Link::new(Arc::clone(&live));
+            let link = Link::new(Arc::clone(&counts));
             tokio::spawn(carry(client, orders.clone(), born, link));
         }
     }
@@ -438,6 +452,7 @@ impl Pump {
     fn read(&mut self, room: usize) -> io::Result<()> {
         let len = self.source.try_read(&mut self.scratch[..room.min(PIECE)])?;
         self.is_open = len > 0;
+        self.link.counts.bytes[self.direction as usize].fetch_add(len as u64, Ordering::SeqCst);
         self.queue.push(&self.scratch[..len], Instant::now());
         Ok(())
     }
@@ -454,101 +469,6 @@ async fn wait_until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What one direction has read and not yet written.
-#[derive(Debug)]
-struct Queue {
-    bytes: VecDeque<u8>,
-    /// When how many of the bytes came. None are the end of the stream.
-    arrivals: VecDeque<(Instant, usize)>,
-    /// When a throttled direction may send again.
-    free_at: Instant,
-}
-
-/// What is to be done with a queue.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    /// Nothing until then, or until something else changes.
-    Wait(Option<Instant>),
-    /// The next bytes go out, at most this many of them.
-    Send(usize),
-    /// The end of the stream goes out.
-    End,
-}
-
-impl Queue {
-    const fn new(now: Instant) -> Self {
-        Self {
-            bytes: VecDeque::new(),
-            arrivals: VecDeque::new(),
-            free_at: now,
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8], now: Instant) {
-        self.bytes.extend(bytes);
-        self.arrivals.push_back((now, bytes.len()));
-    }
-
-    /// Takes out what has been sent of the first piece.
-    fn remove(&mut self, len: usize, lane: &Lane, now: Instant) {
-        self.bytes.drain(..len);
-        if let Some((_, left)) = self.arrivals.front_mut() {
-            *left -= len;
-            if *left == 0 {
-                self.arrivals.pop_front();
-            }
-        }
-        if let Some(rate) = lane.bytes_per_second {
-            let nanos = len as u64 * 1_000_000_000 / rate.max(1);
-            let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
-            self.free_at = self.free_at.max(earliest) + Duration::from_nanos(nanos);
-        }
-    }
-
-    /// Forgets everything, and says whether there was something.
-    fn clear(&mut self) -> bool {
-        let is_lossy = !self.arrivals.is_empty();
-        self.bytes.clear();
-        self.arrivals.clear();
-        is_lossy
-    }
-
-    fn step(&self, lane: &Lane, now: Instant) -> Step {
-        let Some(&(arrived, len)) = self.arrivals.front() else {
-            return Step::Wait(None);
-        };
-        if lane.hold || lane.bytes_per_second == Some(0) {
-            return Step::Wait(None);
-        }
-        let Some(mut due) = arrived.checked_add(lane.delay) else {
-            return Step::Wait(None);
-        };
-        let mut most = PIECE;
-        if let Some(rate) = lane.bytes_per_second {
-            due = due.max(self.free_at);
-            let burst = usize::try_from(rate / BURSTS_PER_SECOND).unwrap_or(PIECE);
-            most = burst.clamp(1, PIECE);
-        }
-        if due > now {
-            Step::Wait(Some(due))
-        } else if len == 0 {
-            Step::End
-        } else {
-            Step::Send(len.min(most))
-        }
-    }
-
-    /// The next bytes that lie together, at most so many.
-    fn front(&self, len: usize) -> &[u8] {
-        let (front, _) = self.bytes.as_slices();
-        &front[..len.min(front.len())]
-    }
-
-    fn room(&self) -> usize {
-        QUEUE - self.bytes.len()
     }
 }
 

@@ -119,6 +119,32 @@ async fn bytes_pass_both_ways_unchanged_and_so_does_the_end() {
 }
 
 #[tokio::test]
+async fn what_was_received_has_been_counted_in_its_direction() {
+    let (proxy, target) = start().await;
+    let counted = || {
+        (
+            proxy.bytes(Direction::ToServer),
+            proxy.bytes(Direction::ToClient),
+        )
+    };
+    assert_eq!(counted(), (0, 0));
+    // Five bytes one way and four the other.
+    let (client, server) = connect(&proxy, &target).await;
+    assert_eq!(counted(), (5, 4));
+    let bytes = vec![1; 3_000_000];
+    assert_passes(&server, &client, &bytes).await;
+    assert_eq!(counted(), (5, 3_000_004));
+    assert_passes(&client, &server, b"more").await;
+    assert_eq!(counted(), (9, 3_000_004));
+
+    // Other connections are counted too, and the end of one changes nothing.
+    connect(&proxy, &target).await;
+    drop((client, server));
+    assert_all_gone(&proxy).await;
+    assert_eq!(counted(), (14, 3_000_008));
+}
+
+#[tokio::test]
 async fn a_connection_goes_to_the_target_of_its_time() {
     let (proxy, target) = start().await;
     let (client, server) = connect(&proxy, &target).await;
