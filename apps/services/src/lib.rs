@@ -9,6 +9,7 @@ mod instance;
 pub mod postgres;
 mod process;
 mod redis;
+mod redis_cluster;
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 pub use instance::{Instance, InstanceOptions};
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use redis_cluster::RedisCluster;
 
 /// Running servers. Dropping them ends them and removes what they stored.
 #[derive(Debug)]

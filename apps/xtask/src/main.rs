@@ -27,7 +27,7 @@ enum Task {
     Bench(bench::BenchArguments),
     /// Let servers, database, bus and connections fail under load, and judge what clients saw
     Faults(faults::FaultsArguments),
-    /// Run a command beside a PostgreSQL and a Redis server of its own
+    /// Run a command beside PostgreSQL, Redis and a Redis Cluster of its own
     Services(services::ServicesArguments),
     /// Check that no crate depends on what its layer may not know
     Layers,

@@ -4,13 +4,21 @@ use std::process::Command;
 
 use anyhow::bail;
 use clap::Args;
-use ruggine_services::Services;
+use ruggine_services::{RedisCluster, Services};
 
 use crate::command::{run, say};
 
 /// Where the tests look for the servers.
 const POSTGRES: &str = "TEST_POSTGRES_URL";
 const REDIS: &str = "TEST_REDIS_URL";
+const REDIS_CLUSTER: &str = "TEST_REDIS_CLUSTER_URL";
+
+/// What the tests need. Dropping it ends it all.
+#[derive(Debug)]
+pub(crate) struct TestServices {
+    services: Services,
+    redis_cluster: RedisCluster,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct ServicesArguments {
@@ -20,17 +28,21 @@ pub(crate) struct ServicesArguments {
 }
 
 /// Starts them for tests.
-pub(crate) fn start() -> anyhow::Result<Services> {
-    let services = Services::start()?;
-    say("\nPostgreSQL and Redis run for the tests.");
+pub(crate) fn start() -> anyhow::Result<TestServices> {
+    let services = TestServices {
+        services: Services::start()?,
+        redis_cluster: RedisCluster::create()?,
+    };
+    say("\nPostgreSQL, Redis and a Redis Cluster run for the tests.");
     Ok(services)
 }
 
 /// Tells a command where they are.
-pub(crate) fn show(services: &Services, command: &mut Command) {
+pub(crate) fn show(running: &TestServices, command: &mut Command) {
     command
-        .env(POSTGRES, services.postgres.url())
-        .env(REDIS, services.redis.url());
+        .env(POSTGRES, running.services.postgres.url())
+        .env(REDIS, running.services.redis.url())
+        .env(REDIS_CLUSTER, running.redis_cluster.url());
 }
 
 /// Runs a command beside the services.
