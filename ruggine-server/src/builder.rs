@@ -152,7 +152,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Hears other instances over a Redis server.
+    /// Hears other instances over a Redis server, or a Redis Cluster.
     ///
     /// # Errors
     /// When the server cannot be used.
@@ -160,7 +160,7 @@ impl ServerBuilder {
     pub async fn redis(
         self,
         options: crate::bus::redis::RedisOptions,
-    ) -> Result<Self, crate::bus::BusError> {
+    ) -> Result<Self, crate::bus::redis::ConnectRedisError> {
         let bus = crate::bus::redis::RedisBus::connect(options).await?;
         Ok(self.bus(Arc::new(bus)))
     }

@@ -440,3 +440,44 @@ async fn a_server_without_redis_says_that_it_is_degraded_and_serves() {
     .await;
     cluster.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_server_cannot_hint_the_others_find_in_the_outbox() {
+    // Nobody compares with the database by the clock.
+    let mut cluster = Cluster::start_with(2, |config| {
+        config.sweep_interval = Duration::from_secs(60 * 60);
+    })
+    .await;
+    let [ada, bob] = [
+        register(&cluster, "ada").await,
+        register(&cluster, "bob").await,
+    ];
+    let group = group(&cluster, &ada, &[&bob]).await;
+    let mut heard = open(&cluster, 1, &bob).await;
+    // It hears what Redis says, and Redis does not hear it.
+    cluster.nodes()[0].redis.hold(Direction::ToServer, true);
+    let last = say(&cluster, 0, &ada, group).await;
+    let (_, row) = heard.next_row().await;
+    assert_eq!(row.seq, last);
+    let ready = cluster.nodes()[1].http().get("/readyz").await;
+    assert_eq!(text(&ready), "ready\n", "for the other all is well");
+    eventually("the server to say that it is not heard", || async {
+        let ready = cluster.nodes()[0].http().get("/readyz").await;
+        text(&ready).starts_with("degraded")
+    })
+    .await;
+    cluster.nodes()[0].redis.heal();
+    eventually("the server to be heard again", || async {
+        let ready = cluster.nodes()[0].http().get("/readyz").await;
+        text(&ready) == "ready\n"
+    })
+    .await;
+    let last = say(&cluster, 0, &ada, group).await;
+    heard
+        .wait_for(|event| match event {
+            Event::Message(message) => message.item.span() == Some((last, last)),
+            _ => false,
+        })
+        .await;
+    cluster.stop().await;
+}

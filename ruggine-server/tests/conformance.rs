@@ -11,8 +11,8 @@ use ruggine_server::store::sqlite::SqliteStore;
 use ruggine_server::testing::TestDatabase;
 #[cfg(feature = "redis")]
 use ruggine_server::{
-    bus::{InstanceId, redis::RedisBus},
-    testing::redis_options,
+    bus::redis::{RedisBus, RedisOptions},
+    testing::{redis_cluster_options, redis_options, redis_prefix},
 };
 use tempfile::TempDir;
 
@@ -46,11 +46,10 @@ mod store_on_postgres {
 
 /// Three connections to one server, as three processes have them.
 #[cfg(feature = "redis")]
-async fn redis() -> (Ends, ()) {
-    let prefix = format!("test:{}", InstanceId::new());
+async fn ends_of(options: RedisOptions) -> (Ends, ()) {
+    let options = options.prefix(redis_prefix());
     let end = async || {
-        let options = redis_options().prefix(prefix.clone());
-        let bus = RedisBus::connect(options).await;
+        let bus = RedisBus::connect(options.clone()).await;
         let bus: Arc<dyn DynBus> = Arc::new(bus.expect("the server runs"));
         bus
     };
@@ -58,8 +57,23 @@ async fn redis() -> (Ends, ()) {
 }
 
 #[cfg(feature = "redis")]
+async fn redis() -> (Ends, ()) {
+    ends_of(redis_options()).await
+}
+
+#[cfg(feature = "redis")]
+async fn redis_cluster() -> (Ends, ()) {
+    ends_of(redis_cluster_options()).await
+}
+
+#[cfg(feature = "redis")]
 mod bus_over_redis {
     ruggine_server::bus_conformance!(super::redis);
+}
+
+#[cfg(feature = "redis")]
+mod bus_over_a_redis_cluster {
+    ruggine_server::bus_conformance!(super::redis_cluster);
 }
 
 mod bus_in_one_process {

@@ -16,7 +16,7 @@ use ruggine_core::codec::Encoding;
 use ruggine_core::event::{MessageEvent, PositionEvent};
 use ruggine_core::time::SystemClock;
 use ruggine_core::{Clock, ConversationId, Event, Seq, UserId};
-use ruggine_server::bus::{Bus, BusError, InstanceId, LocalBus, Notice, Notices, Topic};
+use ruggine_server::bus::{Bus, BusError, InstanceId, LocalBus, Notice, Notices, Passage, Topic};
 use ruggine_server::store::{Append, DynMessageStore, NewRow};
 use ruggine_server::testing::{
     Faults, FaultyBus, Person, SharedStore, SocketClient, TestServer, eventually, fresh_message_id,
@@ -400,7 +400,7 @@ impl Bus for LateUnfollow {
         from: InstanceId,
         topic: Topic,
         notice: Notice,
-    ) -> Result<(), BusError> {
+    ) -> Result<Passage, BusError> {
         Bus::publish(&self.inner, from, topic, notice).await
     }
 

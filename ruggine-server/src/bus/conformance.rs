@@ -16,7 +16,7 @@ use ruggine_core::{
 };
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::{DynBus, InstanceId, Notice, Notices, RosterDelta, Topic};
+use super::{DynBus, InstanceId, Notice, Notices, Passage, RosterDelta, Topic};
 use crate::store::{ConversationHead, StoredRow};
 
 /// Three ends of one bus, as three processes hold them. A bus inside one
@@ -65,6 +65,7 @@ macro_rules! bus_conformance {
             the_order_of_one_publisher_is_kept,
             dropped_notices_detach_their_instance,
             a_slow_receiver_loses_notices_and_blocks_nobody,
+            a_notice_that_goes_out_is_said_to_have_gone_out,
             every_kind_of_notice_arrives_unchanged,
             who_is_online_on_one_instance_is_known_on_all,
             who_left_one_instance_is_still_online_on_another,
@@ -135,9 +136,9 @@ impl Instance {
         held.expect("leases can be asked for")
     }
 
-    async fn publish(&self, topic: Topic, notice: Notice) {
+    async fn publish(&self, topic: Topic, notice: Notice) -> Passage {
         let published = self.bus.publish(self.id, topic, notice).await;
-        published.expect("a notice can be published");
+        published.expect("a notice can be published")
     }
 
     /// Publishes where the bus has room for it; whether it had.
@@ -375,6 +376,18 @@ pub async fn a_slow_receiver_loses_notices_and_blocks_nobody(ends: Ends) {
     repeating.await.expect("publishing does not panic");
     assert!(heard > 0, "what the queue could take has arrived");
     assert!(heard < FLOOD, "a queue has an end");
+}
+
+/// Who publishes is told that a notice went out, also when nobody hears it.
+pub async fn a_notice_that_goes_out_is_said_to_have_gone_out(ends: Ends) {
+    let [one, mut two, _three] = Instance::attach_all(&ends).await;
+    let [followed, quiet] = [conversation(), conversation()];
+    two.follow(&[followed]).await;
+    for (number, topic) in (1..).zip([followed, quiet]) {
+        let passage = one.publish(topic, head(number)).await;
+        assert!(in_time(passage.went_out()).await);
+    }
+    assert_eq!(two.next().await, head(1));
 }
 
 /// Whatever a notice says, the other end hears the same.

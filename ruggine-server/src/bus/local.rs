@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use ruggine_core::UserId;
 use tokio::sync::mpsc;
 
-use super::{Bus, BusError, InstanceId, Notice, Notices, Topic};
+use super::{Bus, BusError, InstanceId, Notice, Notices, Passage, Topic};
 
 /// Notices that an instance may be behind before it loses some.
 const QUEUE: usize = 4_096;
@@ -76,7 +76,7 @@ impl Bus for LocalBus {
         from: InstanceId,
         topic: Topic,
         notice: Notice,
-    ) -> Result<(), BusError> {
+    ) -> Result<Passage, BusError> {
         self.instances.lock().retain(|id, instance| {
             if *id != from && instance.topics.contains(&topic) {
                 // A full queue drops the notice: it was only a hint.
@@ -84,7 +84,7 @@ impl Bus for LocalBus {
             }
             !instance.queue.is_closed()
         });
-        Ok(())
+        Ok(Passage::over())
     }
 
     async fn lease(&self, instance: InstanceId, users: Vec<UserId>) -> Result<(), BusError> {

@@ -7,6 +7,7 @@
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod local;
+mod passage;
 #[cfg(feature = "redis")]
 pub mod redis;
 
@@ -20,6 +21,7 @@ use ruggine_crypto::random;
 use tokio::sync::{mpsc, watch};
 
 pub use local::LocalBus;
+pub use passage::{Departure, Passage};
 
 use crate::seam::seam;
 use crate::store::{ConversationHead, StoredRow};
@@ -145,13 +147,14 @@ pub struct BusError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 /// How long an instance's word that a user is online holds.
 pub const LEASE: Duration = Duration::from_secs(60);
 
-/// Whether an instance hears its topics.
+/// Whether an instance hears its topics and is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BusState {
-    /// It does, as far as anybody knows.
+    /// It does and is, as far as anybody knows.
     Connected,
-    /// It does not; what is published now is missed. Once it is connected again
-    /// it hears every topic that it follows, and has to look for what it missed.
+    /// What is published now is missed, or what it publishes does not go out.
+    /// Once it is connected again it hears every topic that it follows, and has
+    /// to look for what it missed.
     Away,
 }
 
@@ -203,14 +206,17 @@ seam! {
         /// Attaches an instance. Its notices end when what is returned is dropped.
         async fn attach(&self, instance: InstanceId) -> Result<Notices, BusError>;
 
-        /// From its return on, the instance hears these topics too.
+        /// From its return on, the instance hears these topics too. After an error it
+        /// may hear some of them, and is asked again; what it hears already is no error.
         async fn follow(&self, instance: InstanceId, topics: Vec<Topic>) -> Result<(), BusError>;
 
         /// The instance no longer hears these topics.
         async fn unfollow(&self, instance: InstanceId, topics: Vec<Topic>) -> Result<(), BusError>;
 
-        /// Tells every other instance that follows the topic.
-        async fn publish(&self, from: InstanceId, topic: Topic, notice: Notice) -> Result<(), BusError>;
+        /// Takes a notice for every other instance that follows the topic, without
+        /// waiting until it has gone out: that is told by the [`Passage`]. An error
+        /// says that it was not even taken.
+        async fn publish(&self, from: InstanceId, topic: Topic, notice: Notice) -> Result<Passage, BusError>;
 
         /// Says that these users are online on the instance, which holds for
         /// [`LEASE`] and is said again before that.

@@ -1,5 +1,5 @@
 //! What an engine does by itself: hearing hints, comparing heads, announcing
-//! what a crash left unannounced, and forgetting what is over.
+//! what a crash or a broken bus left unannounced, and forgetting what is over.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,13 +8,21 @@ use ruggine_core::{Timestamp, UserId};
 use ruggine_crypto::random;
 
 use super::{Engine, EngineResult};
-use crate::bus::{BusState, Notice, Notices, Topic};
+use crate::bus::{BusState, Notice, Notices, Passage, Topic};
 use crate::metrics::Measurement;
-use crate::store::StoreResult;
+use crate::store::{BatchId, StoreResult};
 
 /// Heads compared in one query.
 const SWEEP_HEADS: usize = 1_000;
 const RELAY_BATCHES: u32 = 100;
+/// After how many rounds of the relay a batch that was announced late is
+/// forgotten: every instance has seen it by then, and has looked for itself.
+const SEEN_BY_ALL: u32 = 3;
+/// After how many sweeps it is forgotten although its hints did not go out: every
+/// instance has found its rows by then.
+const SWEPT_BY_ALL: u32 = 2;
+/// How long the relay waits for its hints to go out.
+const GOING_OUT: Duration = Duration::from_secs(2);
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How long expired tokens are kept: the clock of this instance may run ahead of
 /// those of the others, and must not log their users out.
@@ -51,8 +59,9 @@ impl Engine {
         }
     }
 
-    /// Compares with the store now and then, more often while the bus is away,
-    /// and at once when it is back.
+    /// Compares with the store now and then, more often while the bus is away or
+    /// did not follow what it should, and at once when it is back or somebody
+    /// asks for it.
     async fn run_sweep(self) {
         let mut bus = self.0.bus_state.clone();
         // A bus that cannot be away tells of no change.
@@ -60,14 +69,15 @@ impl Engine {
         loop {
             // Not marked as seen: a change during a comparison is a reason for the next.
             let state = *bus.borrow();
-            let is_away = state == BusState::Away;
-            self.0.metrics.record(Measurement::BusAway(is_away));
-            let interval = match is_away {
+            let is_deaf = state == BusState::Away || self.0.following.is_incomplete();
+            self.0.metrics.record(Measurement::BusAway(is_deaf));
+            let interval = match is_deaf {
                 false => self.0.config.sweep_interval,
                 true => self.0.config.poll_interval,
             };
             tokio::select! {
                 going = self.pause(vary(interval)) => if !going { return },
+                () = self.0.look.notified() => {}
                 changed = bus.changed(), if may_change => match changed {
                     Ok(()) => {}
                     Err(_) => {
@@ -75,6 +85,12 @@ impl Engine {
                         continue;
                     }
                 },
+            }
+            // First, so that what was missed until then is found; and not of a bus
+            // that is away, which could only keep the store from being asked.
+            let is_there = *bus.borrow() == BusState::Connected;
+            if is_there && self.0.following.is_incomplete() {
+                self.follow_again().await;
             }
             if let Err(error) = self.sweep().await {
                 tracing::warn!(%error, "the heads could not be compared");
@@ -149,28 +165,71 @@ impl Engine {
         }
     }
 
+    /// Announces what its own instance did not, or whose hints did not go out.
     async fn relay(&self) -> StoreResult<()> {
-        let age = i64::try_from(self.0.config.relay_after.as_millis()).unwrap_or(i64::MAX);
-        let before = Timestamp::from_millis(self.0.clock.now().as_millis().saturating_sub(age));
+        let after = self.0.config.relay_after;
+        let seen = after.saturating_mul(SEEN_BY_ALL);
+        let swept = self.0.config.sweep_interval.saturating_mul(SWEPT_BY_ALL);
+        // Also where nothing goes out for long, so that the outbox has an end.
+        while self.forget_older_than(swept.max(seen)).await? {}
         loop {
-            let batches = self.0.store.pending_batches(before, RELAY_BATCHES).await?;
+            let batches = self
+                .0
+                .store
+                .pending_batches(self.ago(after), RELAY_BATCHES)
+                .await?;
             if batches.is_empty() {
                 return Ok(());
             }
+            // Whoever left them may have kept silent about more than rows.
+            self.0.look.notify_one();
             let ids = batches
                 .iter()
                 .flat_map(|batch| batch.heads.iter().map(|(id, _)| *id))
                 .collect();
+            let mut hints = Vec::new();
             for head in self.0.store.heads(ids).await? {
                 self.hear_head(&head);
-                self.publish(Topic::Conversation(head.conversation), Notice::Head(head))
-                    .await;
+                let topic = Topic::Conversation(head.conversation);
+                hints.push(self.publish(topic, Notice::Head(head)).await);
             }
-            self.0
-                .store
-                .settle(batches.iter().map(|batch| batch.id).collect())
-                .await?;
+            // What did not go out from here either stays for another instance.
+            if !self.all_went_out(hints).await || !self.forget_older_than(seen).await? {
+                return Ok(());
+            }
         }
+    }
+
+    /// Whether every one of these hints goes out, and soon.
+    async fn all_went_out(&self, hints: Vec<Passage>) -> bool {
+        let going_out = async {
+            for hint in hints {
+                if !hint.went_out().await {
+                    return false;
+                }
+            }
+            true
+        };
+        tokio::select! {
+            all = tokio::time::timeout(GOING_OUT, going_out) => all.unwrap_or(false),
+            () = self.0.stopping.cancelled() => false,
+        }
+    }
+
+    /// Forgets the oldest batches; whether there may be more of that age.
+    async fn forget_older_than(&self, age: Duration) -> StoreResult<bool> {
+        let old = self.0.store.pending_batches(self.ago(age), RELAY_BATCHES);
+        let old: Vec<BatchId> = old.await?.into_iter().map(|batch| batch.id).collect();
+        let is_full = old.len() == RELAY_BATCHES as usize;
+        if !old.is_empty() {
+            self.0.store.settle(old).await?;
+        }
+        Ok(is_full)
+    }
+
+    fn ago(&self, age: Duration) -> Timestamp {
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(self.0.clock.now().as_millis().saturating_sub(age))
     }
 
     async fn run_housekeeping(self) {

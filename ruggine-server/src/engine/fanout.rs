@@ -11,7 +11,7 @@ use ruggine_core::{Blob, ConversationId, Event, Seq, UserId};
 use super::Engine;
 use super::lane::wire_row;
 use super::messages::opened_row;
-use crate::bus::{Notice, RosterDelta, Topic};
+use crate::bus::{Notice, Passage, RosterDelta, Topic};
 use crate::hub::{Delivery, Offer, RepairEnd, SharedEvent};
 use crate::metrics::Measurement;
 use crate::store::{ConversationHead, NewRow, StoreResult, StoredRow};
@@ -109,63 +109,37 @@ impl Engine {
         }
     }
 
-    pub(super) async fn follow(&self, topics: Vec<Topic>) {
-        if topics.is_empty() {
-            return;
-        }
-        let _turn = self.0.topics.lock().await;
-        // Without the bus the sweep finds what was missed.
-        if let Err(error) = self.0.bus.follow(self.0.instance, topics).await {
-            tracing::warn!(%error, "topics could not be followed");
-        }
-    }
-
-    /// Gives up those of the topics that nobody here needs any more. Whoever
-    /// came meanwhile has a seat before they follow, so they are seen here.
-    pub(super) async fn unfollow(&self, topics: Vec<Topic>) {
-        let _turn = self.0.topics.lock().await;
-        let topics: Vec<Topic> = topics
-            .into_iter()
-            .filter(|topic| match topic {
-                Topic::Conversation(id) => self.0.hub.repair_start(*id).is_none(),
-                Topic::User(user) => !self.0.hub.is_online(*user),
-            })
-            .collect();
-        if topics.is_empty() {
-            return;
-        }
-        if let Err(error) = self.0.bus.unfollow(self.0.instance, topics).await {
-            tracing::warn!(%error, "topics could not be given up");
-        }
-    }
-
-    /// Hints rows to other instances.
-    pub(super) async fn publish_rows(&self, notices: RowNotices) {
+    /// Hints rows to other instances; what becomes of the hints.
+    pub(super) async fn publish_rows(&self, notices: RowNotices) -> Vec<Passage> {
+        let mut hints = Vec::with_capacity(notices.0.len());
         for (conversation, roster_version, rows) in notices.0 {
-            self.hint(conversation, roster_version, None, rows).await;
+            hints.push(self.hint(conversation, roster_version, None, rows).await);
         }
+        hints
     }
 
-    /// Hints the notice of a roster change.
+    /// Hints the notice of a roster change; what becomes of the hints.
     pub(super) async fn publish_notice(
         &self,
         notice: NewRow,
         seq: Seq,
         roster_version: u64,
         delta: RosterDelta,
-    ) {
+    ) -> Vec<Passage> {
         let conversation = notice.conversation;
         let rows = vec![stored(notice, seq)];
+        let mut hints = Vec::with_capacity(delta.added.len() + 1);
         // Somebody who is added may be online where the conversation is not followed.
         for user in &delta.added {
             let joined = Notice::Joined {
                 user: *user,
                 conversation,
             };
-            self.publish(Topic::User(*user), joined).await;
+            hints.push(self.publish(Topic::User(*user), joined).await);
         }
-        self.hint(conversation, roster_version, Some(delta), rows)
-            .await;
+        let hint = self.hint(conversation, roster_version, Some(delta), rows);
+        hints.push(hint.await);
+        hints
     }
 
     /// Hints a row again, for whoever may have missed it.
@@ -180,9 +154,9 @@ impl Engine {
         roster_version: u64,
         delta: Option<RosterDelta>,
         rows: Vec<StoredRow>,
-    ) {
+    ) -> Passage {
         let Some(head) = rows.last().map(|row| row.seq) else {
-            return;
+            return Passage::over();
         };
         let bytes: usize = rows.iter().map(|row| row.body.len()).sum();
         let small = bytes <= HINT_BYTES_TOGETHER.min(HINT_BYTES * rows.len());
@@ -202,14 +176,18 @@ impl Engine {
             })
         };
         self.publish(Topic::Conversation(conversation), notice)
-            .await;
+            .await
     }
 
-    pub(super) async fn publish(&self, topic: Topic, notice: Notice) {
-        // A hint that does not go out costs latency: the outbox and the sweep
-        // bring what it was about.
-        if let Err(error) = self.0.bus.publish(self.0.instance, topic, notice).await {
-            tracing::debug!(%error, "a hint was not published");
+    /// Hands a hint to the bus; what becomes of it. One that does not go out
+    /// costs latency: the outbox and the sweep bring what it was about.
+    pub(super) async fn publish(&self, topic: Topic, notice: Notice) -> Passage {
+        match self.0.bus.publish(self.0.instance, topic, notice).await {
+            Ok(passage) => passage,
+            Err(error) => {
+                tracing::debug!(%error, "a hint was not published");
+                Passage::lost()
+            }
         }
     }
 

@@ -16,8 +16,9 @@ use ruggine_core::api::message::Row;
 use ruggine_core::{Blob, ConversationId, ErrorCode, Seq};
 use tokio::sync::{mpsc, oneshot};
 
+use super::announced::Announced;
 use super::{Engine, EngineError, EngineResult};
-use crate::bus::RosterDelta;
+use crate::bus::{Passage, RosterDelta};
 use crate::config::Limits;
 use crate::metrics::Measurement;
 use crate::store::{
@@ -152,15 +153,15 @@ fn overloaded() -> EngineError {
 impl Engine {
     /// Runs a lane until no more jobs can come.
     pub(super) async fn run_lane(self, mut jobs: mpsc::Receiver<Job>) {
-        let mut settled: Vec<BatchId> = Vec::new();
+        let mut announced = Announced::default();
         loop {
-            let next = if settled.is_empty() {
+            let next = if announced.is_empty() {
                 jobs.recv().await
             } else {
                 match tokio::time::timeout(SETTLE_AFTER, jobs.recv()).await {
                     Ok(next) => next,
                     Err(_) => {
-                        self.settle(&mut settled).await;
+                        self.settle(announced.take_settled()).await;
                         continue;
                     }
                 }
@@ -171,15 +172,15 @@ impl Engine {
                 let follower = match job {
                     Job::Append(first) => {
                         let (batch, follower) = gather(first, &mut jobs);
-                        self.commit(batch, &mut settled).await;
+                        self.commit(batch, &mut announced).await;
                         follower
                     }
                     Job::Create(new, payload, answer) => {
-                        self.create(*new, payload, answer, &mut settled).await;
+                        self.create(*new, payload, answer, &mut announced).await;
                         None
                     }
                     Job::Roster(roster) => {
-                        self.change(*roster, &mut settled).await;
+                        self.change(*roster, &mut announced).await;
                         None
                     }
                 };
@@ -189,35 +190,35 @@ impl Engine {
                 }
             }
         }
-        self.settle(&mut settled).await;
+        self.settle(announced.take_settled()).await;
     }
 
-    async fn settle(&self, settled: &mut Vec<BatchId>) {
+    async fn settle(&self, settled: Vec<BatchId>) {
         if settled.is_empty() {
             return;
         }
         // A batch that stays is announced once more by the relay: harmless.
-        if let Err(error) = self.0.store.settle(std::mem::take(settled)).await {
+        if let Err(error) = self.0.store.settle(settled).await {
             tracing::warn!(%error, "announced batches could not be settled");
         }
     }
 
     /// Commits a batch, answers its senders and tells what it brought.
-    async fn commit(&self, batch: Vec<AppendJob>, settled: &mut Vec<BatchId>) {
+    async fn commit(&self, batch: Vec<AppendJob>, announced: &mut Announced) {
         let rows: Vec<NewRow> = batch.iter().map(|job| job.row.clone()).collect();
         let append = Append {
             rows,
-            settled: std::mem::take(settled),
+            settled: announced.take_settled(),
             at: self.0.clock.now(),
         };
         match self.0.store.append(append).await {
-            Ok(appended) => self.announce(batch, appended, settled).await,
+            Ok(appended) => self.announce(batch, appended, announced).await,
             Err(error) if batch.len() > 1 && is_poisoned(&error) => {
                 // One row spoils the batch: halves find it, so it fails alone.
                 let mut first = batch;
                 let second = first.split_off(first.len() / 2);
-                Box::pin(self.commit(first, settled)).await;
-                Box::pin(self.commit(second, settled)).await;
+                Box::pin(self.commit(first, announced)).await;
+                Box::pin(self.commit(second, announced)).await;
             }
             Err(error) => {
                 tracing::error!(%error, rows = batch.len(), "a batch was not committed");
@@ -235,12 +236,7 @@ impl Engine {
         }
     }
 
-    async fn announce(
-        &self,
-        batch: Vec<AppendJob>,
-        appended: Appended,
-        settled: &mut Vec<BatchId>,
-    ) {
+    async fn announce(&self, batch: Vec<AppendJob>, appended: Appended, announced: &mut Announced) {
         let mut told = Vec::with_capacity(batch.len());
         for (job, outcome) in batch.into_iter().zip(appended.outcomes) {
             drop(job.place);
@@ -263,8 +259,10 @@ impl Engine {
             self.tell(&row, seq, roster_version, None, &payload).await;
             notices.add(row, seq, roster_version);
         }
-        self.publish_rows(notices).await;
-        settled.extend(appended.batch);
+        let hints = self.publish_rows(notices).await;
+        if let Some(batch) = appended.batch {
+            announced.add(batch, hints);
+        }
     }
 
     async fn create(
@@ -272,7 +270,7 @@ impl Engine {
         new: NewConversation,
         payload: Blob,
         answer: oneshot::Sender<StoreResult<CreateConversation>>,
-        settled: &mut Vec<BatchId>,
+        announced: &mut Announced,
     ) {
         let notice = new.notice.clone();
         let delta = RosterDelta {
@@ -282,13 +280,13 @@ impl Engine {
         };
         let result = self.0.store.create_conversation(new).await;
         if let Ok(CreateConversation::Created { seq, batch }) = &result {
-            self.announce_notice(notice, *seq, 1, delta, payload).await;
-            settled.push(*batch);
+            let hints = self.announce_notice(notice, *seq, 1, delta, payload).await;
+            announced.add(*batch, hints);
         }
         let _ = answer.send(result);
     }
 
-    async fn change(&self, job: RosterJob, settled: &mut Vec<BatchId>) {
+    async fn change(&self, job: RosterJob, announced: &mut Announced) {
         let notice = job.change.notice.clone();
         let result = self.0.store.change_roster(job.change).await;
         if let Ok(RosterOutcome::Changed {
@@ -297,9 +295,10 @@ impl Engine {
             batch,
         }) = &result
         {
-            self.announce_notice(notice, *seq, *version, job.delta, job.payload)
+            let hints = self
+                .announce_notice(notice, *seq, *version, job.delta, job.payload)
                 .await;
-            settled.push(*batch);
+            announced.add(*batch, hints);
         }
         let _ = job.answer.send(result);
     }
@@ -311,10 +310,10 @@ impl Engine {
         version: u64,
         delta: RosterDelta,
         payload: Blob,
-    ) {
+    ) -> Vec<Passage> {
         self.tell(&notice, seq, version, Some(delta.clone()), &payload)
             .await;
-        self.publish_notice(notice, seq, version, delta).await;
+        self.publish_notice(notice, seq, version, delta).await
     }
 }
 

@@ -7,10 +7,12 @@
 
 mod accounts;
 mod admission;
+mod announced;
 mod background;
 mod conversations;
 mod error;
 mod fanout;
+mod following;
 mod lane;
 mod members;
 mod messages;
@@ -29,7 +31,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use ruggine_core::api::{Access, Effect, Method, Operation};
 use ruggine_core::{Clock, ConversationId, ErrorCode, Incarnation};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -50,6 +52,7 @@ use crate::rate_limit::RateLimits;
 use crate::sealing::Sealer;
 use crate::store::{AdvanceCounter, Store};
 use admission::Admission;
+use following::Following;
 use lane::Lanes;
 use position_lane::PositionLane;
 use presence::PresenceBoard;
@@ -128,8 +131,9 @@ struct Inner {
     lanes: Lanes,
     positions: PositionLane,
     presence: PresenceBoard,
-    /// Following and giving up topics happen one after the other.
-    topics: tokio::sync::Mutex<()>,
+    following: Following,
+    /// That the store has to be compared with now, and not only at the next sweep.
+    look: Notify,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use ruggine_core::Clock;
 use ruggine_crypto::at_rest::{DuplicateKey, KeyRing};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
+use super::following::Following;
 use super::lane::Lanes;
 use super::position_lane::PositionLane;
 use super::presence::PresenceBoard;
@@ -78,8 +80,8 @@ pub enum StartError {
 pub enum Readiness {
     /// It can.
     Ready,
-    /// It can, and what other instances commit arrives a little later: the bus
-    /// is away.
+    /// It can, and what passes between it and other instances arrives a little
+    /// later: the bus is away.
     Degraded,
     /// It is going down.
     Stopping,
@@ -132,7 +134,8 @@ impl Engine {
             lanes,
             positions,
             presence: PresenceBoard::default(),
-            topics: tokio::sync::Mutex::default(),
+            following: Following::default(),
+            look: Notify::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             config: parts.config,

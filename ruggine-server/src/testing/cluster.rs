@@ -11,7 +11,6 @@ use tokio::runtime::Runtime;
 
 use super::postgres::TestDatabase;
 use super::{FaultProxy, HttpClient, patiently, redis};
-use crate::bus::InstanceId;
 use crate::bus::redis::{RedisBus, RedisOptions};
 use crate::config::{EngineConfig, Limits};
 use crate::key_source::KeyFile;
@@ -68,9 +67,25 @@ impl Cluster {
     /// When they do not start, or `TEST_POSTGRES_URL` and `TEST_REDIS_URL` name
     /// no servers.
     pub async fn start(count: usize) -> Self {
+        Self::start_with(count, |_| {}).await
+    }
+
+    /// The same, with some of the configuration changed.
+    ///
+    /// # Panics
+    /// When they do not start, or `TEST_POSTGRES_URL` and `TEST_REDIS_URL` name
+    /// no servers.
+    pub async fn start_with(count: usize, change: impl FnOnce(&mut EngineConfig)) -> Self {
+        let mut config = EngineConfig {
+            limits: Limits::without_rates(),
+            presence_interval: Duration::from_millis(1),
+            sweep_interval: SWEEP,
+            ..EngineConfig::default()
+        };
+        change(&mut config);
         let database = TestDatabase::create().await;
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let prefix = format!("test:{}", InstanceId::new());
+        let prefix = redis::redis_prefix();
         let mut nodes = Vec::with_capacity(count);
         for _ in 0..count {
             let to_database = FaultProxy::start(address_in(&database.url())).await;
@@ -85,12 +100,7 @@ impl Cluster {
                 })
                 .prefix(prefix.clone()),
                 key: KeyFile::new(folder.path().join("master.key")),
-                config: EngineConfig {
-                    limits: Limits::without_rates(),
-                    presence_interval: Duration::from_millis(1),
-                    sweep_interval: SWEEP,
-                    ..EngineConfig::default()
-                },
+                config: config.clone(),
             };
             // Where clients go is set when there is a server.
             let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 use ruggine_core::UserId;
 
-use crate::bus::{Bus, BusError, InstanceId, LocalBus, Notice, Notices, Topic};
+use crate::bus::{Bus, BusError, InstanceId, LocalBus, Notice, Notices, Passage, Topic};
 
 /// How often what goes wrong, each from 0 (never) to 1 (always).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -175,12 +175,13 @@ impl Bus for FaultyBus {
         from: InstanceId,
         topic: Topic,
         notice: Notice,
-    ) -> Result<(), BusError> {
+    ) -> Result<Passage, BusError> {
         let out = self.state.lock().disturb(from, topic, notice);
         for (from, topic, notice) in out {
             Bus::publish(&self.inner, from, topic, notice).await?;
         }
-        Ok(())
+        // Also what is lost has gone out: it is lost behind the back of its publisher.
+        Ok(Passage::over())
     }
 
     async fn lease(&self, instance: InstanceId, users: Vec<UserId>) -> Result<(), BusError> {

@@ -67,7 +67,7 @@ pub use person::Person;
 #[cfg(feature = "postgres")]
 pub use postgres::TestDatabase;
 #[cfg(feature = "redis")]
-pub use redis::redis_options;
+pub use redis::{redis_cluster_options, redis_options, redis_prefix};
 #[cfg(feature = "http")]
 pub use roaming_device::{RoamingDevice, SharedHistory};
 #[cfg(all(feature = "http", feature = "sqlite"))]

@@ -1,16 +1,16 @@
-//! The way in: one connection of an instance, and what it follows.
+//! The way in: what an instance follows, and the task that hears it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use redis::aio::{PubSub, PubSubSink, PubSubStream};
 use ruggine_crypto::random;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
 
-use super::options::RedisOptions;
-use super::{failed, wire};
+use super::listening::{Arriving, Tuner};
+use super::server::Server;
+use super::wire;
 use crate::bus::{BusError, BusState, InstanceId, Notice, Notices, Topic};
 
 /// Notices that an instance may be behind before it loses some.
@@ -23,7 +23,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a connection may be silent before it is asked whether it lives.
 const SILENCE: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(2);
 
 /// Speaks to the task that owns the connection.
 #[derive(Debug, Clone)]
@@ -42,20 +41,24 @@ enum Change {
 }
 
 impl Subscriber {
+    /// `stuck` counts the ways out that are closed: an instance that is not heard
+    /// is as good as away.
     pub(super) async fn start(
-        options: &Arc<RedisOptions>,
+        server: &Arc<Server>,
         instance: InstanceId,
+        stuck: watch::Receiver<usize>,
     ) -> Result<(Self, Notices), BusError> {
-        let connection = options.listen().await?;
+        let connection = server.listen().await?;
         let (orders_out, orders) = mpsc::channel(ORDERS);
         let (queue, notices) = mpsc::channel(QUEUE);
         let (state, states) = watch::channel(BusState::Connected);
         let task = Task {
-            options: Arc::clone(options),
+            server: Arc::clone(server),
             instance,
             topics: HashSet::new(),
             orders,
             queue,
+            stuck,
             state,
         };
         tokio::spawn(task.run(connection));
@@ -86,11 +89,12 @@ impl Subscriber {
 }
 
 struct Task {
-    options: Arc<RedisOptions>,
+    server: Arc<Server>,
     instance: InstanceId,
     topics: HashSet<Topic>,
     orders: mpsc::Receiver<Order>,
     queue: mpsc::Sender<Notice>,
+    stuck: watch::Receiver<usize>,
     state: watch::Sender<BusState>,
 }
 
@@ -102,61 +106,95 @@ enum Left {
 }
 
 impl Task {
-    async fn run(mut self, connection: PubSub) {
+    async fn run(mut self, connection: (Tuner, Arriving)) {
         let mut connection = Some(connection);
         let mut pause = FIRST_PAUSE;
         loop {
-            if let Some(live) = connection.take() {
-                let (mut sink, stream) = live.split();
+            if let Some((mut tuner, arriving)) = connection.take() {
                 // What was followed before is followed again before anybody is
                 // told, so that comparing afterwards finds all that was missed.
-                if self.subscribe_again(&mut sink).await.is_ok() {
-                    if self.state.send_replace(BusState::Connected) == BusState::Away {
-                        tracing::info!("the bus is back");
-                    }
+                if self.subscribe_again(&mut tuner).await.is_ok() {
+                    self.tell_whether_it_hears(true);
                     pause = FIRST_PAUSE;
-                    if matches!(self.serve(sink, stream).await, Left::Detached) {
+                    if matches!(self.serve(tuner, arriving).await, Left::Detached) {
                         return;
                     }
                 }
-                self.state.send_replace(BusState::Away);
-                tracing::warn!("the bus is away: heads are read from the store meanwhile");
+                self.tell_whether_it_hears(false);
             }
             if !self.wait(pause).await {
                 return;
             }
             pause = (pause * 2).min(LAST_PAUSE);
-            connection = self.options.listen().await.ok();
+            connection = match self.server.listen().await {
+                Ok(connection) => Some(connection),
+                Err(error) => {
+                    tracing::debug!(%error, "there is still nothing to hear with");
+                    None
+                }
+            };
         }
     }
 
-    async fn subscribe_again(&self, sink: &mut PubSubSink) -> Result<(), BusError> {
+    /// Says how the bus is, to whoever waits for a change of that.
+    fn tell_whether_it_hears(&mut self, hears: bool) {
+        let goes_out = *self.stuck.borrow_and_update() == 0;
+        let now = if hears && goes_out {
+            BusState::Connected
+        } else {
+            BusState::Away
+        };
+        let has_changed = self.state.send_if_modified(|state| {
+            let has_changed = *state != now;
+            *state = now;
+            has_changed
+        });
+        match now {
+            BusState::Connected if has_changed => tracing::info!("the bus is back"),
+            BusState::Away if has_changed => {
+                tracing::warn!("the bus is away: heads are read from the store meanwhile");
+            }
+            _ => {}
+        }
+    }
+
+    async fn subscribe_again(&self, tuner: &mut Tuner) -> Result<(), BusError> {
         let topics: Vec<Topic> = self.topics.iter().copied().collect();
         for some in topics.chunks(TOGETHER) {
-            subscribe(&self.options, sink, some).await?;
+            tuner.subscribe(self.server.names(), some).await?;
         }
         Ok(())
     }
 
-    async fn serve(&mut self, mut sink: PubSubSink, mut stream: PubSubStream) -> Left {
+    async fn serve(&mut self, mut tuner: Tuner, mut arriving: Arriving) -> Left {
+        let mut doubtful = Instant::now() + SILENCE;
         loop {
             tokio::select! {
-                message = stream.next() => match message {
-                    Some(message) => self.hear(message.get_payload_bytes()),
+                message = arriving.next() => match message {
+                    Some(message) => {
+                        self.hear(message.get_payload_bytes());
+                        if tuner.is_shown_to_live_by_a_message() {
+                            doubtful = Instant::now() + SILENCE;
+                        }
+                    }
                     None => return Left::Lost,
                 },
                 order = self.orders.recv() => {
                     let Some(order) = order else { return Left::Detached };
-                    if self.carry_out(order, &mut sink, &mut stream).await.is_err() {
+                    if self.carry_out(order, &mut tuner, &mut arriving).await.is_err() {
                         return Left::Lost;
                     }
                 }
+                changed = self.stuck.changed() => match changed {
+                    Ok(()) => self.tell_whether_it_hears(true),
+                    Err(_) => return Left::Detached,
+                },
                 () = self.queue.closed() => return Left::Detached,
-                () = tokio::time::sleep(SILENCE) => {
-                    let alive = tokio::time::timeout(ANSWER, sink.ping::<redis::Value>()).await;
-                    if !matches!(alive, Ok(Ok(_))) {
+                () = sleep_until(doubtful) => {
+                    if !tuner.is_alive().await {
                         return Left::Lost;
                     }
+                    doubtful = Instant::now() + SILENCE;
                 }
             }
         }
@@ -167,19 +205,19 @@ impl Task {
     async fn carry_out(
         &mut self,
         order: Order,
-        sink: &mut PubSubSink,
-        stream: &mut PubSubStream,
+        tuner: &mut Tuner,
+        arriving: &mut Arriving,
     ) -> Result<(), BusError> {
         let topics = self.note(&order.change);
-        let options = Arc::clone(&self.options);
+        let server = Arc::clone(&self.server);
         let follows = matches!(order.change, Change::Follow(_));
         let result = {
             let work = async {
                 for some in topics.chunks(TOGETHER) {
                     if follows {
-                        subscribe(&options, sink, some).await?;
+                        tuner.subscribe(server.names(), some).await?;
                     } else {
-                        unsubscribe(&options, sink, some).await?;
+                        tuner.unsubscribe(server.names(), some).await?;
                     }
                 }
                 Ok(())
@@ -188,7 +226,7 @@ impl Task {
             loop {
                 tokio::select! {
                     result = &mut work => break result,
-                    Some(message) = stream.next() => self.hear(message.get_payload_bytes()),
+                    Some(message) = arriving.next() => self.hear(message.get_payload_bytes()),
                 }
             }
         };
@@ -245,28 +283,4 @@ impl Task {
             }
         }
     }
-}
-
-async fn subscribe(
-    options: &RedisOptions,
-    sink: &mut PubSubSink,
-    topics: &[Topic],
-) -> Result<(), BusError> {
-    let channels: Vec<String> = topics.iter().map(|topic| options.channel(*topic)).collect();
-    tokio::time::timeout(ANSWER, sink.subscribe(channels))
-        .await
-        .map_err(|error| BusError(Box::new(error)))?
-        .map_err(failed)
-}
-
-async fn unsubscribe(
-    options: &RedisOptions,
-    sink: &mut PubSubSink,
-    topics: &[Topic],
-) -> Result<(), BusError> {
-    let channels: Vec<String> = topics.iter().map(|topic| options.channel(*topic)).collect();
-    tokio::time::timeout(ANSWER, sink.unsubscribe(channels))
-        .await
-        .map_err(|error| BusError(Box::new(error)))?
-        .map_err(failed)
 }
