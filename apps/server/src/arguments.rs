@@ -73,7 +73,10 @@ Further settings, from the environment or the file:
   ENCRYPTION_LEGACY_KEYS        former master keys that still open, separated by commas
   ENCRYPTION_LEGACY_KEYS_FILE   a file with them
   DATABASE_URL_FILE             a file with DATABASE_URL
-  REDIS_URL, REDIS_URL_FILE     redis://HOST:PORT, over which several servers on one database hear of each other
+  REDIS_URL, REDIS_URL_FILE     redis://HOST:PORT, over which several servers on one database hear of each other;
+                                any node of a Redis Cluster will do
+  REDIS_CA_PATH                 certificates, PEM, of the authorities that are trusted for rediss://, and no others
+  REDIS_PREFIX                  what names in Redis begin with, ruggine unless told: another for each deployment
   RUGGINE_ALLOWED_ORIGINS       web origins whose pages may open a WebSocket, separated by commas
   RUGGINE_TRUSTED_PROXIES       addresses whose X-Forwarded-For is believed, separated by commas
   RUGGINE_DRAIN_LEAD_SECONDS    from \"not ready\" to closed ports at the end

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ruggine_core::secret::SecretText;
 use ruggine_server::Drain;
-use ruggine_server::bus::redis::RedisOptions;
+use ruggine_server::bus::redis::{RedisOptions, RedisPrefix};
 use ruggine_server::http::TlsConfig;
 use ruggine_server::key_source::{FixedKeys, KeyFile};
 use ruggine_server::store::postgres::PostgresOptions;
@@ -207,7 +207,15 @@ impl Reader<'_> {
     }
 
     fn redis(&mut self, database: Option<&Database>) -> Option<RedisOptions> {
-        let url = self.sources.get("REDIS_URL")?;
+        let prefix = self.parsed("REDIS_PREFIX", RedisPrefix::default());
+        let Some(url) = self.sources.get("REDIS_URL") else {
+            for name in ["REDIS_CA_PATH", "REDIS_PREFIX"] {
+                if self.sources.get(name).is_some() {
+                    self.mistake(name, "is of no use without REDIS_URL: set both");
+                }
+            }
+            return None;
+        };
         if !matches!(database, Some(Database::Postgres(_))) && self.mistakes.is_empty() {
             self.mistake(
                 "REDIS_URL",
@@ -216,9 +224,29 @@ impl Reader<'_> {
             );
             return None;
         }
-        RedisOptions::from_url(&SecretText::new(url.expose().trim()))
+        let options = RedisOptions::from_url(&SecretText::new(url.expose().trim()))
             .map_err(|error| self.mistake("REDIS_URL", &format!("cannot be used: {error}")))
-            .ok()
+            .ok()?
+            .prefix(prefix);
+        match self.sources.get("REDIS_CA_PATH") {
+            None => Some(options),
+            Some(path) => self.redis_ca(options, Path::new(path.expose().trim())),
+        }
+    }
+
+    fn redis_ca(&mut self, options: RedisOptions, path: &Path) -> Option<RedisOptions> {
+        let named = path.display();
+        let pem = std::fs::read(path).map_err(|error| {
+            let what = format!("names {named}, which cannot be read: {error}");
+            self.mistake("REDIS_CA_PATH", &what);
+        });
+        let trusting = options.ca(&pem.ok()?).map_err(|error| {
+            self.mistake(
+                "REDIS_CA_PATH",
+                &format!("names {named}, which cannot be used: {error}"),
+            );
+        });
+        trusting.ok()
     }
 
     fn keys(&mut self, embedded: bool) -> Keys {
@@ -313,6 +341,7 @@ fn form_of(name: &str) -> &'static str {
         "ADMIN_ADDR" => "an IP address and a port, such as 127.0.0.1:9464",
         "SERVER_PORT" | "WEBSOCKET_PORT" => "a port from 0 to 65535",
         "ALLOW_PLAINTEXT" | "ENABLE_ENCRYPTION" | "RUGGINE_RATE_LIMITS" => "true or false",
+        "REDIS_PREFIX" => "1 to 64 letters, digits and the signs - _ . :",
         _ => "a whole number of seconds",
     }
 }

@@ -10,9 +10,11 @@ use super::Mistakes;
 use crate::arguments::Arguments;
 
 /// Every setting that there is.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 21] = [
     "DATABASE_URL",
     "REDIS_URL",
+    "REDIS_CA_PATH",
+    "REDIS_PREFIX",
     "SERVER_HOST",
     "SERVER_PORT",
     "WEBSOCKET_PORT",

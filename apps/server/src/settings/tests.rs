@@ -199,3 +199,33 @@ fn addresses_that_cannot_be_used_are_told_by_the_name_of_their_setting() {
         assert!(!text.contains("secret"), "{text}");
     }
 }
+
+#[test]
+fn what_redis_is_told_besides_its_address_is_judged_too() {
+    let key = ("ENCRYPTION_MASTER_KEY", KEY);
+    let postgres = ("DATABASE_URL", "postgres://ada@127.0.0.1/chat");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "no certificate").unwrap();
+    let file = file.path().to_str().unwrap();
+    let over_tls = ("REDIS_URL", "rediss://cache.example");
+    for (url, setting, words) in [
+        (over_tls, ("REDIS_CA_PATH", file), "no certificate"),
+        (
+            over_tls,
+            ("REDIS_CA_PATH", "/nonexistent.pem"),
+            "cannot be read",
+        ),
+        (over_tls, ("REDIS_PREFIX", "two words"), "letters"),
+        (over_tls, ("REDIS_PREFIX", "{chat}"), "letters"),
+    ] {
+        let text = read(&[], &[postgres, key, url, setting]).unwrap_err();
+        assert!(text.contains(setting.0) && text.contains(words), "{text}");
+    }
+    let text = read(&[], &[postgres, key, ("REDIS_PREFIX", "chat")]).unwrap_err();
+    assert!(text.contains("REDIS_PREFIX is of no use"), "{text}");
+    let unverified = ("REDIS_URL", "rediss://cache.example/#insecure");
+    let text = read(&[], &[postgres, key, unverified]).unwrap_err();
+    assert!(text.contains("certificates are always verified"), "{text}");
+    let settings = read(&[], &[postgres, key, over_tls, ("REDIS_PREFIX", "chat:2")]).unwrap();
+    assert!(format!("{:?}", settings.redis).contains("chat:2"));
+}

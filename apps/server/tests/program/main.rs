@@ -7,6 +7,7 @@ mod ending;
 mod examples;
 mod figures;
 mod logs;
+mod redis;
 mod refusals;
 mod secrecy;
 mod services;

@@ -18,7 +18,8 @@ const KILLS: usize = 6;
 const PROGRESS: u64 = 60;
 const BACKLOG: usize = 8;
 
-fn setup(folder: &std::path::Path, database: &TestDatabase) -> Setup {
+/// A program on a database and on Redis, with nothing that takes time.
+pub(crate) fn setup(folder: &std::path::Path, database: &TestDatabase) -> Setup {
     let redis = std::env::var("TEST_REDIS_URL").expect("run the tests with `cargo xtask test`");
     Setup::in_folder(folder)
         .env("DATABASE_URL", database.url().expose())

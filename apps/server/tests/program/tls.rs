@@ -64,6 +64,11 @@ impl Certificate {
         fs::write(key, self.key.serialize_pem()).expect("the folder can be written");
     }
 
+    /// Writes what is to be trusted.
+    pub(crate) fn write_authority(&self, authority: &Path) {
+        fs::write(authority, self.authority.pem()).expect("the folder can be written");
+    }
+
     fn authority(&self) -> CertificateDer<'static> {
         self.authority.der().clone()
     }

@@ -6,11 +6,13 @@ use super::{assert_says, entries, refused, sample_key};
 use crate::support::{self, KEY, Setup};
 
 /// The names of all settings, as the documents have them.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 24] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "REDIS_URL",
     "REDIS_URL_FILE",
+    "REDIS_CA_PATH",
+    "REDIS_PREFIX",
     "SERVER_HOST",
     "SERVER_PORT",
     "WEBSOCKET_PORT",
@@ -65,6 +67,16 @@ async fn names_and_values_that_are_no_settings_are_refused() {
             "REDIS_URL",
             "redis://:hunter2@cache",
             &["REDIS_URL", "DATABASE_URL"],
+        ),
+        (
+            "REDIS_CA_PATH",
+            "/nonexistent/ca.pem",
+            &["REDIS_CA_PATH", "without REDIS_URL"],
+        ),
+        (
+            "REDIS_PREFIX",
+            "{chat}",
+            &["REDIS_PREFIX", "letters, digits"],
         ),
         (
             "DATABASE_URL",
