@@ -219,11 +219,9 @@ async fn what_a_commit_waits_for_stays_as_it_was_when_the_store_was_opened() {
         1,
         "new connections would commit so"
     );
-    let found = store.durability().await.unwrap();
-    assert!(
-        found.contains(&("synchronous_commit", "on".to_owned())),
-        "{found:?}"
-    );
+    let facts = store.facts().await.unwrap();
+    let expected = ("synchronous_commit", "on".to_owned());
+    assert!(facts.durability.contains(&expected), "{facts:?}");
 }
 
 #[tokio::test]

@@ -14,6 +14,10 @@ use clap::Parser;
 use arguments::Arguments;
 use settings::{Settings, Sources};
 
+/// Every message is some dozens of small allocations that another thread frees.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let check_only = arguments.check;

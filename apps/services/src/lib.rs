@@ -12,6 +12,7 @@ mod redis;
 mod redis_cluster;
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 
 use anyhow::Context;
 use tempfile::TempDir;
@@ -38,12 +39,26 @@ impl Services {
     /// # Errors
     /// When one of them is not installed or does not start; it says what it printed.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(Postgres::create)
+    }
+
+    /// The same, with what statements cost being counted.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_counting() -> anyhow::Result<Self> {
+        Self::start_with(Postgres::create_counting)
+    }
+
+    fn start_with(
+        postgres: impl FnOnce(&Path) -> anyhow::Result<Postgres>,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("ruggine-services-")
             .tempdir()
             .context("cannot make a folder for the services")?;
         Ok(Self {
-            postgres: Postgres::create(&folder.path().join("postgres"))?,
+            postgres: postgres(&folder.path().join("postgres"))?,
             redis: Redis::create(&folder.path().join("redis"))?,
             _folder: folder,
         })

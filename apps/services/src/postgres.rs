@@ -17,16 +17,17 @@ const USER: &str = "ruggine";
 const PASSWORD: &str = "only-for-tests";
 /// Whom the server becomes where we are root, which it refuses to be.
 const ACCOUNT: &str = "postgres";
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 6] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=400",
     "shared_buffers=256MB",
     "max_wal_size=4GB",
     "max_locks_per_transaction=256",
-    // What statements cost is counted, for tests that ask whether it grows. Each
-    // test's database has statements of its own, and none may be forgotten while
-    // it lives.
+];
+/// Counts what statements cost, for tests that ask whether it grows. Each test's
+/// database has statements of its own, and none may be forgotten while it lives.
+const COUNTING: [&str; 3] = [
     "shared_preload_libraries=pg_stat_statements",
     "pg_stat_statements.max=20000",
     "compute_query_id=on",
@@ -38,6 +39,7 @@ pub struct Postgres {
     folder: PathBuf,
     account: Option<Account>,
     port: u16,
+    settings: Vec<&'static str>,
     process: Option<Process>,
 }
 
@@ -47,6 +49,18 @@ impl Postgres {
     /// # Errors
     /// When it is not installed or does not start.
     pub fn create(folder: &Path) -> anyhow::Result<Self> {
+        Self::create_with(folder, SETTINGS.to_vec())
+    }
+
+    /// The same, on which the cost of statements is counted (`pg_stat_statements`).
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_counting(folder: &Path) -> anyhow::Result<Self> {
+        Self::create_with(folder, [&SETTINGS[..], &COUNTING[..]].concat())
+    }
+
+    fn create_with(folder: &Path, settings: Vec<&'static str>) -> anyhow::Result<Self> {
         let account = if is_root() {
             Some(Account::find()?)
         } else {
@@ -60,6 +74,7 @@ impl Postgres {
             folder: folder.to_path_buf(),
             account,
             port: free_port()?,
+            settings,
             process: None,
         };
         postgres.make_cluster()?;
@@ -95,7 +110,7 @@ impl Postgres {
             .arg("-D")
             .arg(self.data())
             .args(["-p", &self.port.to_string()]);
-        for setting in SETTINGS {
+        for setting in &self.settings {
             command.args(["-c", setting]);
         }
         self.process = Some(Process::start(command, self.port, &self.log())?);

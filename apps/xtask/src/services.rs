@@ -30,7 +30,7 @@ pub(crate) struct ServicesArguments {
 /// Starts them for tests.
 pub(crate) fn start() -> anyhow::Result<TestServices> {
     let services = TestServices {
-        services: Services::start()?,
+        services: Services::start_counting()?,
         redis_cluster: RedisCluster::create()?,
     };
     say("\nPostgreSQL, Redis and a Redis Cluster run for the tests.");

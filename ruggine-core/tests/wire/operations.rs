@@ -1,8 +1,7 @@
 //! Every operation of the table.
 
 use ruggine_core::api::{
-    Done, Method, Operation, account, conversation, member, message, position, presence, session,
-    sync,
+    Method, Operation, account, conversation, member, message, position, presence, session, sync,
 };
 use ruggine_core::for_each_operation;
 

@@ -59,7 +59,7 @@ fn stored(row: NewRow, seq: Seq) -> StoredRow {
 
 impl Engine {
     /// Tells a row that was just committed here.
-    pub(super) async fn tell(
+    pub(super) fn tell(
         &self,
         row: &NewRow,
         seq: Seq,
@@ -74,8 +74,7 @@ impl Engine {
             roster_version,
             delta,
             event: self.message_event(row.conversation, roster_version, item),
-        })
-        .await;
+        });
     }
 
     fn message_event(
@@ -92,17 +91,17 @@ impl Engine {
         })))
     }
 
-    async fn deliver(&self, delivery: Delivery) {
+    fn deliver(&self, delivery: Delivery) {
         let id = delivery.conversation;
         match self.0.hub.deliver(&delivery) {
             Offer::Told { lagged } => self.count_lagged(lagged),
             Offer::Deserted { lagged } => {
                 self.count_lagged(lagged);
-                self.unfollow(vec![Topic::Conversation(id)]).await;
+                self.begin_unfollow(id);
             }
             Offer::Opened { lagged } => {
                 self.count_lagged(lagged);
-                self.follow(vec![Topic::Conversation(id)]).await;
+                self.begin_follow(id);
             }
             Offer::Repair => self.begin_repair(id),
             Offer::Nothing | Offer::Repairing => {}
@@ -201,8 +200,7 @@ impl Engine {
                 delta,
                 rows,
             } if incarnation == self.0.incarnation => {
-                self.hear_rows(conversation, roster_version, delta, &rows)
-                    .await;
+                self.hear_rows(conversation, roster_version, delta, &rows);
             }
             Notice::Rows { .. } => {}
             Notice::Joined { user, conversation } => self.seat_added(user, conversation).await,
@@ -227,7 +225,7 @@ impl Engine {
         }
     }
 
-    async fn hear_rows(
+    fn hear_rows(
         &self,
         conversation: ConversationId,
         roster_version: u64,
@@ -258,8 +256,7 @@ impl Engine {
                 roster_version,
                 delta: delta.clone().filter(|_| row.seq == last),
                 event: self.message_event(conversation, roster_version, item),
-            })
-            .await;
+            });
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use parking_lot::Mutex;
+use ruggine_core::ConversationId;
 
 use super::Engine;
 use crate::bus::Topic;
@@ -53,6 +54,36 @@ impl Engine {
             if following.miss(topics) {
                 self.0.look.notify_one();
             }
+        }
+    }
+
+    /// Follows a conversation that a row has opened here, while everything else
+    /// goes on: neither a lane nor who hears the bus waits for it.
+    pub(super) fn begin_follow(&self, id: ConversationId) {
+        let engine = self.clone();
+        self.0.tasks.spawn(async move {
+            let topic = Topic::Conversation(id);
+            if engine.needs(topic) {
+                engine.follow(vec![topic]).await;
+                // What was said before it could be heard is in the store.
+                engine.compare_head(id).await;
+            }
+        });
+    }
+
+    /// Gives a conversation up, while everything else goes on.
+    pub(super) fn begin_unfollow(&self, id: ConversationId) {
+        let engine = self.clone();
+        self.0.tasks.spawn(async move {
+            engine.unfollow(vec![Topic::Conversation(id)]).await;
+        });
+    }
+
+    async fn compare_head(&self, id: ConversationId) {
+        match self.0.store.heads(vec![id]).await {
+            Ok(heads) => heads.iter().for_each(|head| self.hear_head(head)),
+            // The sweep compares it again.
+            Err(error) => tracing::debug!(%error, "a new conversation could not be compared"),
         }
     }
 

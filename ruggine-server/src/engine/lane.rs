@@ -256,7 +256,7 @@ impl Engine {
             .record(Measurement::BatchCommitted(told.len()));
         let mut notices = super::fanout::RowNotices::default();
         for (row, seq, roster_version, payload) in told {
-            self.tell(&row, seq, roster_version, None, &payload).await;
+            self.tell(&row, seq, roster_version, None, &payload);
             notices.add(row, seq, roster_version);
         }
         let hints = self.publish_rows(notices).await;
@@ -311,8 +311,7 @@ impl Engine {
         delta: RosterDelta,
         payload: Blob,
     ) -> Vec<Passage> {
-        self.tell(&notice, seq, version, Some(delta.clone()), &payload)
-            .await;
+        self.tell(&notice, seq, version, Some(delta.clone()), &payload);
         self.publish_notice(notice, seq, version, delta).await
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ruggine_core::UserId;
-use ruggine_server::bus::{Bus, BusError, BusState, DynBus, InstanceId, Notice, Notices, Topic};
+use ruggine_server::bus::{
+    Bus, BusError, BusState, DynBus, InstanceId, Notice, Notices, Passage, Topic,
+};
 use tokio::sync::{mpsc, watch};
 
 /// Notices that may wait between the bus and the engine; no test has so many.
@@ -82,7 +84,7 @@ impl Bus for CountingBus {
         from: InstanceId,
         topic: Topic,
         notice: Notice,
-    ) -> Result<(), BusError> {
+    ) -> Result<Passage, BusError> {
         self.published.fetch_add(1, Ordering::SeqCst);
         DynBus::publish(&*self.inner, from, topic, notice).await
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ruggine_core::codec::Encoding;
-use ruggine_server::bus::redis::RedisBus;
-use ruggine_server::bus::{DynBus, InstanceId, LocalBus};
+use ruggine_server::bus::redis::{RedisBus, RedisPrefix};
+use ruggine_server::bus::{DynBus, LocalBus};
 use ruggine_server::config::EngineConfig;
 use ruggine_server::store::postgres::PostgresStore;
-use ruggine_server::testing::{TestDatabase, TestServer, patiently, redis_options};
+use ruggine_server::testing::{TestDatabase, TestServer, patiently, redis_options, redis_prefix};
 use sqlx::Executor;
 use tempfile::TempDir;
 
@@ -46,7 +46,7 @@ pub(crate) enum Wires {
     /// Inside this process.
     Local(Arc<dyn DynBus>),
     /// Over the tests' Redis server, under names that begin so.
-    Redis(String),
+    Redis(RedisPrefix),
 }
 
 impl Wires {
@@ -55,7 +55,7 @@ impl Wires {
     }
 
     pub(crate) fn redis() -> Self {
-        Self::Redis(format!("test:{}", InstanceId::new()))
+        Self::Redis(redis_prefix())
     }
 
     /// An end for one more instance.

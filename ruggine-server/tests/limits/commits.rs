@@ -31,7 +31,7 @@ async fn a_store_that_never_answers_does_not_keep_a_server_from_its_end() {
     let (_folder, store, mut server, ada, group) = slow_server(|_| {}).await;
     let mut socket = server.socket(&ada, Encoding::MsgPack).await;
     store.hold();
-    socket.begin(&sized(group, 10)).await.unwrap();
+    let _unanswered = socket.begin(&sized(group, 10)).await.unwrap();
     store.holds(1).await;
     let drain = Drain {
         finish: Duration::from_millis(100),

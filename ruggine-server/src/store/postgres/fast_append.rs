@@ -25,8 +25,9 @@ const REMEMBERED: usize = 50_000;
 /// Senders that are remembered of one conversation.
 const SENDERS: usize = 1_000;
 
-/// The division by zero with which the statement gives itself up.
-const GIVEN_UP: &str = "22012";
+/// The division by zero with which the statement gives itself up, and what a row
+/// meets that was sent before.
+const GIVEN_UP: [&str; 2] = ["22012", "23505"];
 
 const WRITE: &str = "WITH locked AS MATERIALIZED (
          SELECT c.conv_id
@@ -58,7 +59,7 @@ const WRITE: &str = "WITH locked AS MATERIALIZED (
               AS r (conv_id, place, kind, sender, device_id, client_msg_id, mls_epoch, key_id,
                     created_at, body)
          JOIN moved ON moved.conv_id = r.conv_id
-         ON CONFLICT (conv_id, device_id, client_msg_id) DO NOTHING RETURNING 1),
+         RETURNING 1),
      counted AS (
          UPDATE devices d SET write_counter = held.highest
          FROM held
@@ -70,8 +71,8 @@ const WRITE: &str = "WITH locked AS MATERIALIZED (
          FROM moved HAVING count(*) > 0
          ON CONFLICT DO NOTHING),
      settled AS (
-         DELETE FROM outbox WHERE batch_id IN
-             (SELECT batch_id FROM outbox WHERE batch_id = ANY($21) FOR UPDATE SKIP LOCKED))
+         DELETE FROM outbox WHERE ctid = ANY (ARRAY(
+             SELECT ctid FROM outbox WHERE batch_id = ANY($21) FOR UPDATE SKIP LOCKED)))
      SELECT moved.conv_id, moved.base
      FROM (SELECT 1 / CASE
                WHEN (SELECT count(*) FROM written) = $22
@@ -220,7 +221,7 @@ pub(super) fn is_given_up(error: &StoreError) -> bool {
     source
         .downcast_ref::<sqlx::Error>()
         .and_then(code)
-        .is_some_and(|code| code == GIVEN_UP)
+        .is_some_and(|code| GIVEN_UP.contains(&&*code))
 }
 
 pub(super) async fn write(connection: &mut PgConnection, plan: &Plan) -> StoreResult<Appended> {

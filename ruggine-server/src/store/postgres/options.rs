@@ -11,7 +11,8 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::maintenance::SynchronousCommit;
 
-const LANES: usize = 4;
+/// How many lanes there are unless told.
+const LANES: std::ops::RangeInclusive<usize> = 1..=4;
 const CONNECTIONS: u32 = 16;
 const ACQUIRE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -66,7 +67,7 @@ impl PostgresOptions {
         }
         Ok(Self {
             connect: connect.disable_statement_logging(),
-            lanes: LANES,
+            lanes: lanes(),
             connections: CONNECTIONS,
             acquire_timeout: ACQUIRE,
             patience: PATIENCE,
@@ -117,6 +118,13 @@ impl PostgresOptions {
     pub(super) fn for_migrations(&self) -> PgConnectOptions {
         self.connect.clone()
     }
+}
+
+/// One for each processor here: where batches cannot be made at once, they had
+/// better be large.
+fn lanes() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    processors.clamp(*LANES.start(), *LANES.end())
 }
 
 impl fmt::Display for PostgresOptions {

@@ -2,9 +2,10 @@
 //!
 //! The transaction holds the database's only write lock, so what was read in it
 //! stays true and a batch is judged in memory. Each statement crosses to the
-//! driver's thread and back, which costs more than what it does: lists travel as
-//! JSON. Rows that were sent before are rare: the insert finds out that there
-//! are some, and only then are they looked for.
+//! driver's thread and back, which costs more than what it does: what is looked
+//! for travels as one list in JSON, and rows are written many at a time. Rows
+//! that were sent before are rare: the insert finds out that there are some, and
+//! only then are they looked for.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,8 +13,9 @@ use ruggine_core::api::conversation::Role;
 use ruggine_core::{ConversationId, Seq};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::insert::insert;
 use super::messages::{delete_batches, record_batch};
-use super::rows::{Columns, id_list, integer};
+use super::rows::{Columns, hex, id_list, integer};
 use super::store_error;
 use crate::store::judging::{
     Counter, Judged, Known, Log, Member, RowName, Writer, conversations_of, senders_of, writers_of,
@@ -34,12 +36,6 @@ const SELECT_SENT: &str = "SELECT m.conv_id, m.seq, m.kind, m.sender, m.device_i
      FROM json_each(?1) c JOIN json_each(?2) d ON d.key = c.key JOIN json_each(?3) i ON i.key = c.key
      JOIN messages m ON m.conv_id = unhex(c.value) AND m.device_id = unhex(d.value)
                     AND m.client_msg_id = unhex(i.value)";
-const INSERT: &str = "INSERT INTO messages (conv_id, seq, kind, sender, device_id, client_msg_id,
-            mls_epoch, key_id, created_at, body)
-     SELECT unhex(value ->> 0), value ->> 1, value ->> 2, unhex(value ->> 3), unhex(value ->> 4),
-            unhex(value ->> 5), value ->> 6, value ->> 7, value ->> 8, value ->> 9
-     FROM json_each(?1) WHERE true
-     ON CONFLICT (conv_id, device_id, client_msg_id) DO NOTHING";
 const MOVE_HEADS: &str = "UPDATE conversations SET last_seq = moved.value ->> 1
      FROM json_each(?1) AS moved WHERE conv_id = unhex(moved.value ->> 0)";
 const MOVE_COUNTERS: &str = "UPDATE devices SET write_counter = moved.value ->> 2
@@ -173,39 +169,6 @@ async fn sent_before<'a>(
     })
 }
 
-/// Writes rows; how many were new.
-async fn insert(
-    connection: &mut SqliteConnection,
-    accepted: &[(&NewRow, Seq)],
-) -> StoreResult<u64> {
-    if accepted.is_empty() {
-        return Ok(0);
-    }
-    let rows: Vec<_> = accepted
-        .iter()
-        .map(|(row, seq)| {
-            (
-                hex(row.conversation.as_bytes()),
-                integer(seq.get()),
-                row.kind.as_str(),
-                hex(row.sender.as_bytes()),
-                hex(row.device.as_bytes()),
-                hex(row.client_msg_id.as_bytes()),
-                row.epoch.map(integer),
-                &*row.key_id,
-                row.server_ts.as_millis(),
-                &*row.body,
-            )
-        })
-        .collect();
-    let written = sqlx::query(INSERT)
-        .bind(json(&rows)?)
-        .execute(connection)
-        .await
-        .map_err(store_error)?;
-    Ok(written.rows_affected())
-}
-
 async fn move_heads(
     connection: &mut SqliteConnection,
     heads: &[(ConversationId, Seq)],
@@ -262,14 +225,4 @@ fn collect<T, C: FromIterator<T>>(
 
 fn json(value: &impl serde::Serialize) -> StoreResult<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Refused(error.into()))
-}
-
-fn hex(bytes: &[u8; 16]) -> String {
-    use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(32), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -8,6 +8,7 @@ mod accounts;
 mod append;
 mod conversations;
 mod errors;
+mod insert;
 mod lock_file;
 mod maintenance;
 mod messages;

@@ -144,12 +144,24 @@ pub(super) fn id_list<'a>(ids: impl Iterator<Item = &'a [u8; 16]>) -> String {
             list.push(',');
         }
         list.push('"');
-        for byte in id {
-            use std::fmt::Write;
-            let _ = write!(list, "{byte:02x}");
-        }
+        push_hex(&mut list, id);
         list.push('"');
     }
     list.push(']');
     list
+}
+
+/// An id as text that `unhex` reads.
+pub(super) fn hex(bytes: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(32);
+    push_hex(&mut text, bytes);
+    text
+}
+
+fn push_hex(text: &mut String, bytes: &[u8; 16]) {
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
 }
