@@ -449,7 +449,7 @@ async fn end(edge: &Edge, drain: Drain, listeners: impl Future<Output = ()>) {
         tokio::join!(close_sockets(edge, drain), listeners);
         edge.engine.shut_down().await;
     };
-    let most = drain.spread + drain.finish;
+    let most = drain.spread.saturating_add(drain.finish);
     if tokio::time::timeout(most, ending).await.is_err() {
         tracing::error!("the end took too long: what was not committed by now is given up");
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use ruggine_core::secret::SecretText;
 use ruggine_server::store::postgres::{PostgresOptions, PostgresStore, UrlError};
-use ruggine_server::store::{DynMaintenance, OpenStoreError};
-use ruggine_server::testing::{TestDatabase, eventually};
+use ruggine_server::store::{DynMaintenance, OpenStoreError, StoreError};
+use ruggine_server::testing::{FaultProxy, TestDatabase, eventually};
+use ruggine_services::Postgres;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 
 fn options(url: &str) -> Result<PostgresOptions, UrlError> {
@@ -222,6 +223,48 @@ async fn what_a_commit_waits_for_stays_as_it_was_when_the_store_was_opened() {
     let facts = store.facts().await.unwrap();
     let expected = ("synchronous_commit", "on".to_owned());
     assert!(facts.durability.contains(&expected), "{facts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_a_restored_database_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Postgres::create(&folder.path().join("server")).unwrap();
+    let address = |server: &Postgres| {
+        let url = server.url();
+        let (_, rest) = url.split_once('@').unwrap();
+        rest.split('/').next().unwrap().parse().unwrap()
+    };
+    let door = FaultProxy::start(address(&server)).await;
+    let behind = server.url().replace(
+        &format!("{}", address(&server) as std::net::SocketAddr),
+        &door.address().to_string(),
+    );
+    let store = PostgresStore::open(options(&behind).unwrap())
+        .await
+        .unwrap();
+    let begun = store.facts().await.unwrap().incarnation;
+    let again = PostgresStore::open(options(&behind).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(again.facts().await.unwrap().incarnation, begun);
+
+    let restored = server.restore(&folder.path().join("restored")).unwrap();
+    door.set_target(address(&restored));
+    door.reset();
+    // Who had opened the first must not go on as if it were the same.
+    eventually("the store to find out", || async {
+        matches!(store.ping().await, Err(StoreError::Replaced))
+    })
+    .await;
+    let after = PostgresStore::open(options(&behind).unwrap())
+        .await
+        .unwrap();
+    let anew = after.facts().await.unwrap().incarnation;
+    assert_ne!(anew, begun);
+    let again = PostgresStore::open(options(&behind).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(again.facts().await.unwrap().incarnation, anew);
 }
 
 #[tokio::test]

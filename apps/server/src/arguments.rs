@@ -65,6 +65,10 @@ pub(crate) struct Arguments {
     /// Check the settings and end
     #[arg(long)]
     pub(crate) check: bool,
+
+    /// Say that the database was restored from a backup, and end: every device reads its log anew
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) restored: bool,
 }
 
 const SECRETS: &str = "\

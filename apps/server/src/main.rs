@@ -20,7 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let check_only = arguments.check;
+    let (check_only, restored) = (arguments.check, arguments.restored);
     let settings = match Sources::gather(&arguments).and_then(|sources| Settings::read(&sources)) {
         Ok(settings) => settings,
         Err(mistakes) => {
@@ -34,7 +34,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     logging::start(&settings.log_filter);
-    match run::run(settings) {
+    let run = if restored { run::begin_anew } else { run::run };
+    match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("the server did not start: {error:#}");

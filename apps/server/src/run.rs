@@ -2,11 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ruggine_server::config::{EngineConfig, Limits};
+use ruggine_server::engine::Engine;
 use ruggine_server::http::EdgeConfig;
 use ruggine_server::metrics::PrometheusMetrics;
+use ruggine_server::store::postgres::PostgresStore;
+use ruggine_server::store::sqlite::SqliteStore;
+use ruggine_server::store::{Store, StoreError};
 use ruggine_server::{Server, ServerBuilder};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,10 +20,28 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::settings::{Database, Keys, Settings};
 
+/// How often the program asks whether its database is still the same.
+const LOOK: Duration = Duration::from_secs(2);
+
 pub(crate) fn run(settings: Settings) -> anyhow::Result<()> {
     forbid_core_dumps();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(serve(settings))
+}
+
+/// Gives the log another identity, by which devices know that it was restored.
+pub(crate) fn begin_anew(settings: Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let store: Arc<dyn Store> = match settings.database {
+            Database::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+            Database::Postgres(options) => Arc::new(PostgresStore::open(*options).await?),
+        };
+        let incarnation = store.begin_incarnation().await?;
+        store.close().await;
+        tracing::info!(%incarnation, "the log begins anew: every device reads it again");
+        Ok(())
+    })
 }
 
 /// Keys live in memory, so memory must not be written to disk by a crash.
@@ -57,7 +80,14 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let admin_task = tokio::spawn(admin_listener.run(stop_admin.clone()));
     announce(&server, &settings, admin);
 
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = replaced(server.engine()) => {
+            // Nothing that was taken can be kept. Whoever watches over the
+            // process starts it again, and then the log begins anew.
+            bail!(StoreError::Replaced);
+        }
+    }
     tracing::info!("ending: no new connections, what was taken is finished");
     tokio::select! {
         () = server.shut_down(settings.drain) => tracing::info!("ended"),
@@ -68,6 +98,13 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
     stop_admin.cancel();
     admin_task.await.context("the admin listener failed")
+}
+
+/// Waits until the database turns out to be another one.
+async fn replaced(engine: &Engine) {
+    while !matches!(engine.ready().await, Err(StoreError::Replaced)) {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 fn engine_config(settings: &Settings) -> EngineConfig {

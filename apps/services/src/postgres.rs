@@ -82,6 +82,40 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// A second server, made from a backup of this one that lacks nothing yet: it
+    /// goes on from there on a timeline of its own, as after a restore or when a
+    /// standby takes over.
+    ///
+    /// # Errors
+    /// When the backup cannot be taken or the server does not start.
+    pub fn restore(&self, folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir(folder)?;
+        if let Some(account) = &self.account {
+            account.give(folder)?;
+        }
+        let mut restored = Self {
+            folder: folder.to_path_buf(),
+            account: self.account,
+            port: free_port()?,
+            settings: [&self.settings[..], &["restore_command=false"]].concat(),
+            process: None,
+        };
+        let taken = restored
+            .command("pg_basebackup")?
+            .args(["--checkpoint=fast", "--dbname", &self.url(), "--pgdata"])
+            .arg(restored.data())
+            .status()
+            .context("cannot run pg_basebackup")?;
+        if !taken.success() {
+            let said = std::fs::read_to_string(restored.log()).unwrap_or_default();
+            bail!("the backup failed; pg_basebackup said:\n{said}");
+        }
+        // Its owner is found by the server to be right, whoever made it.
+        File::create(restored.data().join("recovery.signal"))?;
+        restored.start()?;
+        Ok(restored)
+    }
+
     /// The maintenance database, as a user who may make others.
     #[must_use]
     pub fn url(&self) -> String {
@@ -180,7 +214,7 @@ impl Drop for Postgres {
 }
 
 /// Somebody on this machine.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Account {
     uid: u32,
     gid: u32,

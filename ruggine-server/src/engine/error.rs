@@ -66,9 +66,9 @@ impl EngineError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::Rejected { code, .. } | Self::Limited { code, .. } => *code,
-            Self::Store(StoreError::Unavailable(_) | StoreError::CannotWrite(_)) => {
-                ErrorCode::Unavailable
-            }
+            Self::Store(
+                StoreError::Unavailable(_) | StoreError::CannotWrite(_) | StoreError::Replaced,
+            ) => ErrorCode::Unavailable,
             Self::Store(_) | Self::Internal(_) => ErrorCode::Internal,
         }
     }

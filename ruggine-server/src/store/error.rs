@@ -15,6 +15,12 @@ pub enum StoreError {
     /// The disk is full or read-only: reading goes on, writing does not.
     #[error("the store cannot write: {0}")]
     CannotWrite(#[source] Source),
+    /// The database behind the address is not the one that was opened: it was
+    /// restored, or a standby took over. Only opening it again helps.
+    #[error(
+        "the database was replaced by one that may lack what was acknowledged: start again, so that its log begins anew"
+    )]
+    Replaced,
     /// A stored row does not have the form that this program writes.
     #[error("the table {table} holds a row that cannot be understood, column {column}")]
     Inconsistent {

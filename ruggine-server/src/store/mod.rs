@@ -23,7 +23,7 @@ mod window;
 use std::collections::HashSet;
 
 use ruggine_core::name::Username;
-use ruggine_core::{ConversationId, DeviceId, Seq, SessionId, Timestamp, UserId};
+use ruggine_core::{ConversationId, DeviceId, Incarnation, Seq, SessionId, Timestamp, UserId};
 use ruggine_crypto::token::TokenHash;
 
 pub use error::{OpenStoreError, Source, StoreError};
@@ -163,6 +163,11 @@ seam! {
     pub trait Maintenance / DynMaintenance {
         /// The log's identity and the durability in force.
         async fn facts(&self) -> StoreResult<StoreFacts>;
+
+        /// Draws another identity for the log, and leaves all else as it is: every
+        /// device then reads it anew. For a database that was restored. Nobody may
+        /// serve it meanwhile.
+        async fn begin_incarnation(&self) -> StoreResult<Incarnation>;
 
         /// Whether a statement still goes through.
         async fn ping(&self) -> StoreResult<()>;

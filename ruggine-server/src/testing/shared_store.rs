@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ruggine_core::name::Username;
-use ruggine_core::{ConversationId, DeviceId, Seq, SessionId, Timestamp, UserId};
+use ruggine_core::{ConversationId, DeviceId, Incarnation, Seq, SessionId, Timestamp, UserId};
 use ruggine_crypto::token::TokenHash;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
@@ -149,6 +149,10 @@ impl DynMessageStore for SharedStore {
 impl DynMaintenance for SharedStore {
     fn facts(&self) -> BoxFuture<'_, StoreResult<StoreFacts>> {
         self.inner.facts()
+    }
+
+    fn begin_incarnation(&self) -> BoxFuture<'_, StoreResult<Incarnation>> {
+        self.inner.begin_incarnation()
     }
 
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ruggine_core::name::Username;
-use ruggine_core::{ConversationId, DeviceId, Seq, SessionId, Timestamp, UserId};
+use ruggine_core::{ConversationId, DeviceId, Incarnation, Seq, SessionId, Timestamp, UserId};
 use ruggine_crypto::token::TokenHash;
 use ruggine_server::config::Limits;
 use ruggine_server::store::*;
@@ -124,6 +124,10 @@ forward! {
 impl DynMaintenance for SlowStore {
     fn facts(&self) -> BoxFuture<'_, StoreResult<StoreFacts>> {
         self.store.facts()
+    }
+
+    fn begin_incarnation(&self) -> BoxFuture<'_, StoreResult<Incarnation>> {
+        self.store.begin_incarnation()
     }
 
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {

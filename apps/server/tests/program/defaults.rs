@@ -184,3 +184,29 @@ async fn the_websockets_port_serves_the_websocket_and_nothing_else() {
         assert_eq!(heads.user, ada.user());
     }
 }
+
+#[tokio::test]
+async fn a_database_that_is_said_to_be_restored_begins_its_log_anew() {
+    let folder = support::folder();
+    let setup = Setup::in_folder(folder.path());
+    let server = setup.start().await;
+    let ada = server.register("ada").await;
+    let group = server.group(&ada, &[]).await;
+    let hello = async |server: &support::Process| {
+        let mut socket = SocketClient::connect(server.api(), Encoding::Json).await;
+        let heads = socket.hello(ada.token()).await;
+        heads.expect("the token is valid").incarnation
+    };
+    let before = hello(&server).await;
+    server.stop().await;
+    let again = setup.start().await;
+    assert_eq!(hello(&again).await, before);
+    again.stop().await;
+
+    let said = setup.clone().bare_flag("--restored").run().await;
+    assert_eq!(said.code(), Some(0), "{}", said.everything());
+    let server = setup.start().await;
+    assert_ne!(hello(&server).await, before);
+    let log = server.http_of(&ada).read_log(group).await;
+    assert_eq!(log.expect("a member may read").len(), 1, "nothing is lost");
+}

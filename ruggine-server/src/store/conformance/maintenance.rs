@@ -34,6 +34,22 @@ pub async fn the_facts_stay_the_same(store: Arc<dyn Store>) {
     assert_eq!(store.facts().await.expect("read"), before);
 }
 
+/// A log that begins anew has another identity and the same rows.
+pub async fn a_log_that_begins_anew_keeps_its_rows(store: Arc<dyn Store>) {
+    let before = store.facts().await.expect("read").incarnation;
+    let [ada] = people(&*store).await;
+    let group = group(&*store, ada, &[]).await;
+    let rows = async || {
+        let rows = store.rows(group, Seq::new(1), Seq::new(9), 9).await;
+        rows.expect("read")
+    };
+    let written = rows().await;
+    let drawn = store.begin_incarnation().await.expect("drawn");
+    assert_ne!(drawn, before);
+    assert_eq!(store.facts().await.expect("read").incarnation, drawn);
+    assert_eq!(rows().await, written);
+}
+
 /// A store that works says so.
 pub async fn a_store_that_works_answers_a_ping(store: Arc<dyn Store>) {
     store.ping().await.expect("answered");

@@ -171,6 +171,7 @@ macro_rules! store_conformance {
             maintenance:
                 a_store_has_at_least_one_lane,
                 the_facts_stay_the_same,
+                a_log_that_begins_anew_keeps_its_rows,
                 a_store_that_works_answers_a_ping,
                 registered_keys_are_all_remembered,
                 a_key_registered_again_keeps_its_record,

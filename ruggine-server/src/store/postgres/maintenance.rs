@@ -1,15 +1,15 @@
 //! The database as a whole: durability, identity, keys.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ruggine_core::Incarnation;
-use ruggine_crypto::random;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::PostgresStore;
 use super::errors::{open_error, store_error};
 use super::rows::{Columns, all};
+use super::{PostgresStore, lineage};
 use crate::store::{Maintenance, OpenStoreError, SealedText, StoreError, StoreFacts, StoreResult};
 
 /// The oldest server that has what is used here.
@@ -80,24 +80,26 @@ async fn setting(connection: &mut PgConnection, name: &'static str) -> Result<St
         .try_get(0)
 }
 
-/// Draws the log's identity when the database is new.
-pub(super) async fn ensure_incarnation(connection: &mut PgConnection) -> StoreResult<()> {
-    let number = random::number().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-    sqlx::query("INSERT INTO meta (name, value) VALUES ('incarnation', $1) ON CONFLICT DO NOTHING")
-        .bind(number.to_be_bytes().to_vec())
-        .execute(connection)
-        .await
-        .map_err(store_error)?;
-    Ok(())
-}
-
 impl Maintenance for PostgresStore {
     async fn facts(&self) -> StoreResult<StoreFacts> {
         self.read(&(), |connection, ()| Box::pin(facts(connection)))
             .await
     }
 
+    async fn begin_incarnation(&self) -> StoreResult<Incarnation> {
+        self.read(&(), |connection, ()| {
+            Box::pin(async {
+                let drawn = lineage::renew(connection).await.map_err(store_error)?;
+                Ok(Incarnation::new(u64::from_be_bytes(drawn)))
+            })
+        })
+        .await
+    }
+
     async fn ping(&self) -> StoreResult<()> {
+        if self.is_replaced.load(Ordering::Relaxed) {
+            return Err(StoreError::Replaced);
+        }
         self.read(&(), |connection, ()| Box::pin(ping(connection)))
             .await
     }

@@ -10,6 +10,7 @@ mod append;
 mod conversations;
 mod errors;
 mod fast_append;
+mod lineage;
 mod maintenance;
 mod messages;
 mod migrate;
@@ -20,14 +21,18 @@ mod rows;
 mod sessions;
 mod transaction;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::Connection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor};
+use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnectionMetadata;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor};
 
-use super::{OpenStoreError, Store};
+use super::{OpenStoreError, Store, StoreError};
 use errors::{is_worth_waiting, open_error};
+use lineage::Lineage;
 pub use options::{PostgresOptions, UrlError};
 
 /// How long a connection that was unused is trusted to be still there.
@@ -41,6 +46,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    /// A connection led to a server of another lineage.
+    is_replaced: Arc<AtomicBool>,
     lanes: usize,
     known: fast_append::KnownRosters,
 }
@@ -59,15 +66,18 @@ impl PostgresStore {
         maintenance::check_server(&mut connection).await?;
         let commit = maintenance::check_durability(&mut connection).await?;
         migrate::migrate(&mut connection).await?;
-        maintenance::ensure_incarnation(&mut connection)
+        let lineage = lineage::read(&mut connection).await.map_err(open_error)?;
+        lineage::settle(&mut connection, lineage.as_ref())
             .await
-            .map_err(|error| OpenStoreError::Database(Box::new(error)))?;
+            .map_err(open_error)?;
         // What goes wrong here has gone wrong before, or is noticed later.
         let _ = connection.close().await;
+        let is_replaced = Arc::<AtomicBool>::default();
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
+            .after_connect(same_lineage(lineage, Arc::clone(&is_replaced)))
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
                     if meta.idle_for > TRUSTED {
@@ -79,6 +89,7 @@ impl PostgresStore {
             .connect_lazy_with(options.for_steps(&commit));
         Ok(Self {
             pool,
+            is_replaced,
             lanes: options.lanes,
             known: fast_append::KnownRosters::default(),
         })
@@ -91,8 +102,36 @@ impl Store for PostgresStore {
     }
 }
 
+/// Lets no step run on a server whose log may have lost what was acknowledged
+/// here: that has to begin anew.
+fn same_lineage(
+    opened: Option<Lineage>,
+    is_replaced: Arc<AtomicBool>,
+) -> impl for<'a> Fn(
+    &'a mut PgConnection,
+    PoolConnectionMetadata,
+) -> BoxFuture<'a, Result<(), sqlx::Error>>
++ Send
++ Sync
++ 'static {
+    move |connection, _| {
+        let (opened, is_replaced) = (opened.clone(), Arc::clone(&is_replaced));
+        Box::pin(async move {
+            let Some(opened) = opened else { return Ok(()) };
+            match lineage::read(connection).await? {
+                Some(found) if found != opened => {
+                    is_replaced.store(true, Ordering::Relaxed);
+                    tracing::error!(%opened, %found, "{}", StoreError::Replaced);
+                    Err(sqlx::Error::Configuration(StoreError::Replaced.into()))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
 /// Connects, and goes on trying while waiting may help.
-async fn connect(options: &PostgresOptions) -> Result<sqlx::PgConnection, OpenStoreError> {
+async fn connect(options: &PostgresOptions) -> Result<PgConnection, OpenStoreError> {
     let connect: PgConnectOptions = options.for_migrations();
     let deadline = tokio::time::Instant::now() + options.patience;
     let mut pause = FIRST_PAUSE;

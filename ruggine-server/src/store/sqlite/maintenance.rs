@@ -64,14 +64,17 @@ async fn pragma(
 
 /// Draws the log's identity when the database is new.
 pub(super) async fn ensure_incarnation(connection: &mut SqliteConnection) -> StoreResult<()> {
-    let number = random::number().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-    let incarnation = Incarnation::new(number);
     sqlx::query("INSERT INTO meta (name, value) VALUES ('incarnation', ?1) ON CONFLICT DO NOTHING")
-        .bind(integer(incarnation.get()).to_be_bytes().to_vec())
+        .bind(integer(drawn()?.get()).to_be_bytes().to_vec())
         .execute(connection)
         .await
         .map_err(store_error)?;
     Ok(())
+}
+
+fn drawn() -> StoreResult<Incarnation> {
+    let number = random::number().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+    Ok(Incarnation::new(number))
 }
 
 impl Maintenance for SqliteStore {
@@ -100,6 +103,19 @@ impl Maintenance for SqliteStore {
             incarnation: Incarnation::new(u64::from_be_bytes(bytes)),
             durability,
         })
+    }
+
+    async fn begin_incarnation(&self) -> StoreResult<Incarnation> {
+        let drawn = drawn()?;
+        let mut writing = self.write().await?;
+        if let Some(connection) = writing.guard.as_mut() {
+            sqlx::query("UPDATE meta SET value = ?1 WHERE name = 'incarnation'")
+                .bind(integer(drawn.get()).to_be_bytes().to_vec())
+                .execute(connection)
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(drawn)
     }
 
     async fn ping(&self) -> StoreResult<()> {
