@@ -21,7 +21,9 @@ static STATEMENTS: LazyLock<[Arc<str>; SIZES.len()]> =
 
 fn statement(rows: usize) -> String {
     let mut text = String::from(
-        "INSERT INTO messages (conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch,
+        // A failure rolls the transaction back anyway: without `OR FAIL` every page
+        // would be copied first, so that the statement alone could be undone.
+        "INSERT OR FAIL INTO messages (conv_id, seq, kind, sender, device_id, client_msg_id, mls_epoch,
                                key_id, created_at, body) VALUES ",
     );
     for row in 0..rows {
