@@ -25,7 +25,7 @@ pub(crate) struct SlowStore {
 }
 
 impl SlowStore {
-    fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
             open: watch::Sender::new(true),
