@@ -77,13 +77,37 @@ impl Sealer {
     }
 
     /// Proves that the keys fit what the store holds, and registers the key
-    /// that will seal.
+    /// that will seal. Of servers that start at once on a new store, each with
+    /// a key that the others do not have, one passes.
     ///
     /// # Errors
     /// When a key is missing or wrong, or sealed and plain records would mix.
+    /// Nothing is registered then.
     pub async fn check(&self, store: &dyn Store) -> Result<(), KeyCheckError> {
-        let registered = store.sealing_keys().await?;
-        for (kid, record) in &registered {
+        let own: Vec<String> = self
+            .ring
+            .iter()
+            .flat_map(KeyRing::ids)
+            .map(|kid| kid.to_string())
+            .collect();
+        loop {
+            let registered = store.sealing_keys().await?;
+            self.judge(&registered)?;
+            if registered.iter().any(|(kid, _)| **kid == *self.key_id) {
+                return Ok(());
+            }
+            let record = self.seal(&key_check_context(), b"ruggine")?;
+            let registering = store.register_key(self.key_id.to_string(), record.body, own.clone());
+            if registering.await? {
+                return Ok(());
+            }
+            // Another server has registered its key since these were read.
+        }
+    }
+
+    /// Whether everything that was sealed under these keys opens here.
+    fn judge(&self, registered: &[(String, SealedText)]) -> Result<(), KeyCheckError> {
+        for (kid, record) in registered {
             let Some(ring) = &self.ring else {
                 if kid == NONE {
                     continue;
@@ -98,12 +122,6 @@ impl Sealer {
             }
             ring.open_json(&key_check_context(), record)
                 .map_err(|reason| KeyCheckError::WrongKey(kid.clone(), reason))?;
-        }
-        if !registered.iter().any(|(kid, _)| **kid == *self.key_id) {
-            let record = self.seal(&key_check_context(), b"ruggine")?;
-            store
-                .register_key(self.key_id.to_string(), record.body)
-                .await?;
         }
         Ok(())
     }

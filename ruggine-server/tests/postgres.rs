@@ -57,6 +57,29 @@ fn an_address_that_is_none_is_refused_without_being_repeated() {
 }
 
 #[test]
+fn an_address_names_its_user_and_its_database() {
+    for (url, missing) in [
+        ("postgres://db.example/x", "user"),
+        ("postgres://localhost", "user"),
+        ("postgres://ada@localhost", "database"),
+        ("postgres://ada@localhost/", "database"),
+    ] {
+        let error = options(url).expect_err("it leaves something out");
+        assert!(
+            matches!(error, UrlError::Incomplete(what) if what == missing),
+            "{url}: {error}"
+        );
+    }
+    for url in [
+        "postgres://ada@localhost/x",
+        "postgres:///x?user=ada&host=/run/postgresql",
+        "postgres:///?user=ada&dbname=x",
+    ] {
+        assert!(options(url).is_ok(), "{url}");
+    }
+}
+
+#[test]
 fn a_database_on_another_machine_is_spoken_to_over_tls() {
     for mode in ["disable", "allow", "prefer"] {
         let url = format!("postgres://ada@db.example/x?sslmode={mode}");

@@ -124,7 +124,8 @@ async fn a_database_opened_again_has_its_incarnation_and_its_rows() {
     let message = row(id, RowKind::Message, ada.id);
     store.append(batch(vec![message])).await.unwrap();
     let key = ("k1".to_owned(), r#"{"v":1}"#.into());
-    store.register_key(key.0.clone(), key.1).await.unwrap();
+    let registered = store.register_key(key.0.clone(), key.1, Vec::new()).await;
+    assert!(registered.unwrap());
     let log = store.rows(id, Seq::new(1), Seq::MAX, 10).await.unwrap();
     assert_eq!(log.len(), 2);
     let waiting = store.pending_batches(Timestamp::from_millis(i64::MAX), 10);
@@ -302,7 +303,7 @@ async fn writes_after_closing_say_that_the_store_is_unavailable() {
         store.append(batch(vec![message])).await.unwrap_err(),
         store.move_positions(Vec::new()).await.unwrap_err(),
         store
-            .register_key("k".to_owned(), "{}".into())
+            .register_key("k".to_owned(), "{}".into(), Vec::new())
             .await
             .unwrap_err(),
         store.users(vec![ada.id]).await.unwrap_err(),

@@ -1,5 +1,6 @@
 //! A PostgreSQL server.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -40,6 +41,7 @@ pub struct Postgres {
     account: Option<Account>,
     port: u16,
     settings: Vec<&'static str>,
+    environment: Vec<(OsString, OsString)>,
     process: Option<Process>,
 }
 
@@ -49,7 +51,19 @@ impl Postgres {
     /// # Errors
     /// When it is not installed or does not start.
     pub fn create(folder: &Path) -> anyhow::Result<Self> {
-        Self::create_with(folder, SETTINGS.to_vec())
+        Self::create_with(folder, SETTINGS.to_vec(), Vec::new())
+    }
+
+    /// The same, with these variables in the environment of its programs: a
+    /// library that they load, say, which makes their disk a bad one.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_with_environment(
+        folder: &Path,
+        environment: Vec<(OsString, OsString)>,
+    ) -> anyhow::Result<Self> {
+        Self::create_with(folder, SETTINGS.to_vec(), environment)
     }
 
     /// The same, on which the cost of statements is counted (`pg_stat_statements`).
@@ -57,10 +71,14 @@ impl Postgres {
     /// # Errors
     /// As [`create`](Self::create).
     pub fn create_counting(folder: &Path) -> anyhow::Result<Self> {
-        Self::create_with(folder, [&SETTINGS[..], &COUNTING[..]].concat())
+        Self::create_with(folder, [&SETTINGS[..], &COUNTING[..]].concat(), Vec::new())
     }
 
-    fn create_with(folder: &Path, settings: Vec<&'static str>) -> anyhow::Result<Self> {
+    fn create_with(
+        folder: &Path,
+        settings: Vec<&'static str>,
+        environment: Vec<(OsString, OsString)>,
+    ) -> anyhow::Result<Self> {
         let account = if is_root() {
             Some(Account::find()?)
         } else {
@@ -75,6 +93,7 @@ impl Postgres {
             account,
             port: free_port()?,
             settings,
+            environment,
             process: None,
         };
         postgres.make_cluster()?;
@@ -196,6 +215,7 @@ impl Postgres {
         command
             .current_dir(&self.folder)
             .env("LC_ALL", "C")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(File::create(self.log())?)
             .stderr(File::options().append(true).open(self.log())?);

@@ -175,8 +175,16 @@ seam! {
         /// Every key that ever sealed here, with its check record.
         async fn sealing_keys(&self) -> StoreResult<Vec<(String, SealedText)>>;
 
-        /// Registers a key before its first use. Registering it again changes nothing.
-        async fn register_key(&self, kid: String, record: SealedText) -> StoreResult<()>;
+        /// Registers a key before its first use, unless a key is registered that
+        /// is neither this one nor among `beside`; says whether it was accepted.
+        /// Of two that come at once, each without knowing of the other, one is
+        /// told no and leaves nothing. Registering a key again changes nothing.
+        async fn register_key(
+            &self,
+            kid: String,
+            record: SealedText,
+            beside: Vec<String>,
+        ) -> StoreResult<bool>;
 
         /// Closes the database; every later step fails.
         async fn close(&self) -> ();

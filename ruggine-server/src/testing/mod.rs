@@ -73,7 +73,7 @@ pub use roaming_device::{RoamingDevice, SharedHistory};
 #[cfg(all(feature = "http", feature = "sqlite"))]
 pub use server::{ServerOptions, TestServer, open_sqlite};
 pub use shared_hooks::SharedHooks;
-pub use shared_store::{HeldRows, SharedStore};
+pub use shared_store::{HeldKeys, HeldRows, SharedStore};
 #[cfg(feature = "http")]
 pub use socket_client::{Ending, Pending, SocketClient};
 #[cfg(feature = "postgres")]

@@ -20,11 +20,17 @@ pub struct SharedStore {
     inner: Arc<dyn Store>,
     rows: Arc<RwLock<()>>,
     waiting: Arc<AtomicUsize>,
+    keys: Arc<RwLock<()>>,
+    registering: Arc<AtomicUsize>,
 }
 
 /// While this lives, nobody is given the rows of a log for fan-out.
 #[derive(Debug)]
 pub struct HeldRows(#[expect(dead_code, reason = "held for its lock")] OwnedRwLockWriteGuard<()>);
+
+/// While this lives, nobody registers a key.
+#[derive(Debug)]
+pub struct HeldKeys(#[expect(dead_code, reason = "held for its lock")] OwnedRwLockWriteGuard<()>);
 
 impl SharedStore {
     /// Shares this store.
@@ -34,6 +40,8 @@ impl SharedStore {
             inner: store,
             rows: Arc::default(),
             waiting: Arc::default(),
+            keys: Arc::default(),
+            registering: Arc::default(),
         }
     }
 
@@ -47,6 +55,18 @@ impl SharedStore {
     #[must_use]
     pub fn waiting_for_rows(&self) -> usize {
         self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Lets engines that start wait before they register their key until what
+    /// is returned is dropped, so that another can be quicker.
+    pub async fn hold_keys(&self) -> HeldKeys {
+        HeldKeys(Arc::clone(&self.keys).write_owned().await)
+    }
+
+    /// How many engines wait to register their key.
+    #[must_use]
+    pub fn waiting_for_keys(&self) -> usize {
+        self.registering.load(Ordering::SeqCst)
     }
 
     /// Closes the store for everybody.
@@ -163,8 +183,19 @@ impl DynMaintenance for SharedStore {
         self.inner.sealing_keys()
     }
 
-    fn register_key(&self, kid: String, record: SealedText) -> BoxFuture<'_, StoreResult<()>> {
-        self.inner.register_key(kid, record)
+    fn register_key(
+        &self,
+        kid: String,
+        record: SealedText,
+        beside: Vec<String>,
+    ) -> BoxFuture<'_, StoreResult<bool>> {
+        Box::pin(async move {
+            self.registering.fetch_add(1, Ordering::SeqCst);
+            let may_register = self.keys.read().await;
+            self.registering.fetch_sub(1, Ordering::SeqCst);
+            drop(may_register);
+            self.inner.register_key(kid, record, beside).await
+        })
     }
 
     /// Nothing: others may still need it.

@@ -13,6 +13,7 @@ mod groups;
 mod logins;
 mod messages;
 mod pages;
+mod poison;
 mod queues;
 mod rates;
 mod slow_store;

@@ -25,7 +25,7 @@ pub(crate) struct SlowStore {
 }
 
 impl SlowStore {
-    fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
             open: watch::Sender::new(true),
@@ -138,8 +138,13 @@ impl DynMaintenance for SlowStore {
         self.store.sealing_keys()
     }
 
-    fn register_key(&self, kid: String, record: SealedText) -> BoxFuture<'_, StoreResult<()>> {
-        self.store.register_key(kid, record)
+    fn register_key(
+        &self,
+        kid: String,
+        record: SealedText,
+        beside: Vec<String>,
+    ) -> BoxFuture<'_, StoreResult<bool>> {
+        self.store.register_key(kid, record, beside)
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

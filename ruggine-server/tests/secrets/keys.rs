@@ -2,13 +2,18 @@
 //! database.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use ruggine_core::secret::SecretText;
-use ruggine_crypto::at_rest::{MasterKey, MasterKeyError};
+use ruggine_crypto::at_rest::{KeyRing, MasterKey, MasterKeyError};
 use ruggine_server::engine::StartError;
 use ruggine_server::key_source::{FixedKeys, KeyFile, KeySourceError};
-use ruggine_server::sealing::KeyCheckError;
-use ruggine_server::testing::TestServer;
+use ruggine_server::metrics::NoMetrics;
+use ruggine_server::sealing::{KeyCheckError, Sealer};
+use ruggine_server::store::Store;
+#[cfg(feature = "postgres")]
+use ruggine_server::testing::TestDatabase;
+use ruggine_server::testing::{SharedStore, TestServer, eventually, open_sqlite};
 use ruggine_server::{BuildError, Server};
 use sqlx::Connection;
 
@@ -110,6 +115,62 @@ async fn a_server_does_not_start_with_keys_that_do_not_fit_its_database() {
         before,
         "a legacy key seals nothing"
     );
+}
+
+#[tokio::test]
+async fn of_two_first_starts_with_different_keys_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    of_two_first_starts(open_sqlite(folder.path()).await).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn of_two_first_starts_on_postgresql_with_different_keys_one_is_refused() {
+    let database = TestDatabase::create().await;
+    of_two_first_starts(database.open().await).await;
+}
+
+/// One server has found no key and is about to register its own, when another
+/// starts with a key that the first does not have.
+async fn of_two_first_starts(store: Arc<dyn Store>) {
+    let sealer = |primary: &MasterKey, legacy: Option<&MasterKey>| {
+        let copy = |key: &MasterKey| MasterKey::from_hex(&key.to_hex()).unwrap();
+        let ring = KeyRing::new(copy(primary), legacy.map(copy).into_iter().collect());
+        Sealer::new(Some(ring.unwrap()), Arc::new(NoMetrics))
+    };
+    let [slow, quick] = [(); 2].map(|()| MasterKey::generate());
+    let shared = SharedStore::new(Arc::clone(&store));
+    let held = shared.hold_keys().await;
+    let checking = tokio::spawn({
+        let (sealer, shared) = (sealer(&slow, None), shared.clone());
+        async move { sealer.check(&shared).await }
+    });
+    eventually("the first to have read the keys", || async {
+        shared.waiting_for_keys() == 1
+    })
+    .await;
+    sealer(&quick, None).check(&*store).await.unwrap();
+    drop(held);
+    let error = checking.await.unwrap().unwrap_err();
+    let KeyCheckError::MissingKey(kid) = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(*kid, quick.id().to_string());
+    let registered = async || {
+        let keys = store.sealing_keys().await.unwrap();
+        keys.into_iter().map(|(kid, _)| kid).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        registered().await,
+        [quick.id().to_string()],
+        "who was refused leaves nothing that the other would miss at its next start"
+    );
+    sealer(&quick, None).check(&*store).await.unwrap();
+    // With the other's key at hand nothing stands in the way.
+    sealer(&slow, Some(&quick)).check(&*store).await.unwrap();
+    let mut both = [&slow, &quick].map(|key| key.id().to_string());
+    both.sort();
+    assert_eq!(registered().await, both);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What was acknowledged stays: through kills in mid-load, and because every
 //! acknowledgement comes after its message is on stable storage.
 
+mod full_database;
 mod load;
 mod shim;
 

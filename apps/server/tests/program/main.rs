@@ -1,6 +1,7 @@
 //! The program as it is run: a process with flags, an environment, files and signals.
 
 mod collisions;
+mod database_url;
 mod defaults;
 mod durability;
 mod ending;

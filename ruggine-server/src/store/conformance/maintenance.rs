@@ -9,7 +9,8 @@ use ruggine_core::{Seq, SessionId, UserId};
 use ruggine_crypto::token::TokenKind;
 
 use super::fixture::{
-    NOW, group, hash, message, new_group, new_session, new_user, notice, people, sealed, tokens,
+    NOW, at_once, group, hash, message, new_group, new_session, new_user, notice, people, sealed,
+    tokens,
 };
 use super::reads::query;
 use crate::store::{
@@ -58,12 +59,8 @@ pub async fn a_store_that_works_answers_a_ping(store: Arc<dyn Store>) {
 /// Keys are remembered with the record that proves them.
 pub async fn registered_keys_are_all_remembered(store: Arc<dyn Store>) {
     assert_eq!(store.sealing_keys().await.expect("read"), []);
-    for (kid, record) in [("k1", "one"), ("k2", "two")] {
-        store
-            .register_key(kid.to_owned(), sealed(record))
-            .await
-            .expect("registered");
-    }
+    assert!(register(&*store, "k1", "one", &[]).await);
+    assert!(register(&*store, "k2", "two", &["k1"]).await);
     let expected = HashMap::from([
         ("k1".to_owned(), sealed("one")),
         ("k2".to_owned(), sealed("two")),
@@ -74,13 +71,59 @@ pub async fn registered_keys_are_all_remembered(store: Arc<dyn Store>) {
 /// A second registration, with whatever record, leaves the first as it is.
 pub async fn a_key_registered_again_keeps_its_record(store: Arc<dyn Store>) {
     for record in ["one", "one", "another"] {
-        store
-            .register_key("k1".to_owned(), sealed(record))
-            .await
-            .expect("registered");
+        assert!(register(&*store, "k1", record, &[]).await);
     }
     let expected = HashMap::from([("k1".to_owned(), sealed("one"))]);
     assert_eq!(keys(&*store).await, expected);
+}
+
+/// A key does not join others that whoever brings it does not know of.
+pub async fn a_key_is_registered_beside_known_ones_only(store: Arc<dyn Store>) {
+    assert!(register(&*store, "k1", "one", &["k9"]).await);
+    let unfit: [&[&str]; 3] = [&[], &["k2"], &["k9"]];
+    for beside in unfit {
+        assert!(
+            !register(&*store, "k2", "two", beside).await,
+            "k1 is not among {beside:?}"
+        );
+    }
+    assert_eq!(
+        keys(&*store).await.len(),
+        1,
+        "what is refused leaves nothing"
+    );
+    assert!(register(&*store, "k2", "two", &["k1"]).await);
+    assert!(
+        !register(&*store, "k1", "one", &[]).await,
+        "k1 stands there, and so does k2"
+    );
+    assert_eq!(keys(&*store).await.len(), 2);
+}
+
+/// Of many who bring a key at once, each without knowing of the others, exactly
+/// one is heard.
+pub async fn of_unknown_keys_registered_at_once_exactly_one_stays(store: Arc<dyn Store>) {
+    let outcomes = at_once((0..16).map(|number| {
+        let store = Arc::clone(&store);
+        async move { register(&*store, &format!("k{number}"), "record", &[]).await }
+    }))
+    .await;
+    let winners: Vec<String> = (0..16)
+        .zip(outcomes)
+        .filter(|(_, is_registered)| *is_registered)
+        .map(|(number, _)| format!("k{number}"))
+        .collect();
+    let [winner] = winners.as_slice() else {
+        panic!("registered beside each other: {winners:?}");
+    };
+    let expected = HashMap::from([(winner.clone(), sealed("record"))]);
+    assert_eq!(keys(&*store).await, expected);
+}
+
+async fn register(store: &dyn Store, kid: &str, record: &str, beside: &[&str]) -> bool {
+    let beside = beside.iter().map(|other| (*other).to_owned()).collect();
+    let registering = store.register_key(kid.to_owned(), sealed(record), beside);
+    registering.await.expect("answered")
 }
 
 async fn keys(store: &dyn Store) -> HashMap<String, SealedText> {
@@ -107,7 +150,9 @@ pub async fn every_step_fails_once_the_store_is_closed(store: Arc<dyn Store>) {
     failed("sealing_keys", store.sealing_keys().await);
     failed(
         "register_key",
-        store.register_key("k".to_owned(), sealed("r")).await,
+        store
+            .register_key("k".to_owned(), sealed("r"), Vec::new())
+            .await,
     );
 
     failed("create_user", store.create_user(new_user()).await);

@@ -175,6 +175,8 @@ macro_rules! store_conformance {
                 a_store_that_works_answers_a_ping,
                 registered_keys_are_all_remembered,
                 a_key_registered_again_keeps_its_record,
+                a_key_is_registered_beside_known_ones_only,
+                of_unknown_keys_registered_at_once_exactly_one_stays,
                 every_step_fails_once_the_store_is_closed;
         }
     };

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 
 use super::errors::{open_error, store_error};
 use super::rows::{Columns, all};
+use super::transaction::{End, Unanswered};
 use super::{PostgresStore, lineage};
 use crate::store::{Maintenance, OpenStoreError, SealedText, StoreError, StoreFacts, StoreResult};
 
@@ -109,9 +110,16 @@ impl Maintenance for PostgresStore {
             .await
     }
 
-    async fn register_key(&self, kid: String, record: SealedText) -> StoreResult<()> {
-        self.read(&(kid, record), |connection, (kid, record)| {
-            Box::pin(register_key(connection, kid, record))
+    async fn register_key(
+        &self,
+        kid: String,
+        record: SealedText,
+        beside: Vec<String>,
+    ) -> StoreResult<bool> {
+        let input = (kid, record, beside);
+        self.write(Unanswered::Repeat, &input, |connection, input| {
+            let (kid, record, beside) = input;
+            Box::pin(register_key(connection, kid, record, beside))
         })
         .await
     }
@@ -173,12 +181,25 @@ async fn register_key(
     connection: &mut PgConnection,
     kid: &str,
     record: &SealedText,
-) -> StoreResult<()> {
+    beside: &[String],
+) -> StoreResult<End<bool>> {
+    // Nobody registers between the look and the insert; whoever only reads goes on.
+    sqlx::query("LOCK TABLE sealing_keys IN SHARE ROW EXCLUSIVE MODE")
+        .execute(&mut *connection)
+        .await
+        .map_err(store_error)?;
+    let registered = sealing_keys(connection).await?;
+    if registered
+        .iter()
+        .any(|(other, _)| other != kid && !beside.contains(other))
+    {
+        return Ok(End::RollBack(false));
+    }
     sqlx::query("INSERT INTO sealing_keys (kid, record) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(kid)
         .bind(&**record)
         .execute(connection)
         .await
         .map_err(store_error)?;
-    Ok(())
+    Ok(End::Commit(true))
 }

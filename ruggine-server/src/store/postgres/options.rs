@@ -1,5 +1,7 @@
 //! Where the database is and how it is used.
 
+mod address;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -10,6 +12,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::maintenance::SynchronousCommit;
+use address::Address;
 
 /// How many lanes there are unless told.
 const LANES: std::ops::RangeInclusive<usize> = 1..=4;
@@ -41,20 +44,46 @@ pub enum UrlError {
         "the database is on another machine and sslmode={0} does not insist on TLS: set sslmode=require or stronger"
     )]
     Insecure(&'static str),
+    /// It leaves out the user or the database.
+    #[error("it names no {0}, as postgres://user:password@host:5432/name would")]
+    Incomplete(&'static str),
+    /// A variable of the environment would change what the URL means.
+    #[error(
+        "the environment variable {0} is set, which the database driver would heed: unset it, and say the same in the URL where it is wanted"
+    )]
+    Environment(&'static str),
 }
 
 impl PostgresOptions {
-    /// Reads a database URL. A database on another machine is spoken to over
-    /// TLS: where the URL says nothing of it, TLS is required.
+    /// Reads a database URL, which alone decides: no variable of the environment
+    /// and no `~/.pgpass` adds to it. Without a host it means this machine,
+    /// without a port 5432. A database on another machine is spoken to over TLS:
+    /// where the URL says nothing of it, TLS is required.
     ///
     /// # Errors
-    /// When the URL is malformed, or forgoes TLS to another machine.
+    /// When the URL is malformed, names no user or no database, or forgoes TLS to
+    /// another machine; when `PGOPTIONS`, `PGSSLCERT` or `PGSSLKEY` is set, which
+    /// the driver cannot be kept from heeding.
     pub fn from_url(url: &SecretText) -> Result<Self, UrlError> {
         let url = url.expose();
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(UrlError::Malformed);
         }
-        let mut connect = PgConnectOptions::from_str(url).map_err(|_| UrlError::Malformed)?;
+        let address = Address::of(url).ok_or(UrlError::Malformed)?;
+        address.check_environment()?;
+        let whole = SecretText::new(address.completed());
+        let mut connect =
+            PgConnectOptions::from_str(whole.expose()).map_err(|_| UrlError::Malformed)?;
+        if connect.get_username().is_empty() {
+            return Err(UrlError::Incomplete("user"));
+        }
+        if connect.get_database().is_none_or(str::is_empty) {
+            return Err(UrlError::Incomplete("database"));
+        }
+        if !address.names_roots() {
+            // None besides those that browsers trust, whatever PGSSLROOTCERT says.
+            connect = connect.ssl_root_cert_from_pem(Vec::new());
+        }
         if is_elsewhere(&connect) {
             let says_how = url.contains("sslmode=") || url.contains("ssl-mode=");
             match connect.get_ssl_mode() {

@@ -145,9 +145,25 @@ impl Maintenance for SqliteStore {
             .collect()
     }
 
-    async fn register_key(&self, kid: String, record: SealedText) -> StoreResult<()> {
+    async fn register_key(
+        &self,
+        kid: String,
+        record: SealedText,
+        beside: Vec<String>,
+    ) -> StoreResult<bool> {
         let mut writing = self.write().await?;
         let mut tx = writing.begin().await?;
+        let registered: Vec<String> = sqlx::query_scalar("SELECT kid FROM sealing_keys")
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(store_error)?;
+        if registered
+            .iter()
+            .any(|other| *other != kid && !beside.contains(other))
+        {
+            tx.rollback().await.map_err(store_error)?;
+            return Ok(false);
+        }
         sqlx::query(
             "INSERT INTO sealing_keys (kid, record) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
         )
@@ -156,7 +172,8 @@ impl Maintenance for SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(store_error)?;
-        tx.commit().await.map_err(store_error)
+        tx.commit().await.map_err(store_error)?;
+        Ok(true)
     }
 
     async fn close(&self) {

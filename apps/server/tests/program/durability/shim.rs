@@ -74,6 +74,25 @@ int fsync(int fd) { return sync_and_count(SYS_fsync, fd); }
 int fdatasync(int fd) { return sync_and_count(SYS_fdatasync, fd); }
 "#;
 
+/// Makes a library of this source in a folder.
+pub(super) fn compile(folder: &Path, text: &str) -> PathBuf {
+    let source = folder.join("shim.c");
+    let library = folder.join("shim.so");
+    std::fs::write(&source, text).expect("the folder can be written");
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .output()
+        .expect("there is a C compiler");
+    assert!(
+        compiled.status.success(),
+        "{}",
+        String::from_utf8_lossy(&compiled.stderr)
+    );
+    library
+}
+
 /// The library, and the files through which it is spoken with.
 #[derive(Debug)]
 pub(super) struct Shim {
@@ -87,22 +106,8 @@ pub(super) struct Shim {
 impl Shim {
     /// Compiles it into this folder.
     pub(super) fn build(folder: &Path) -> Self {
-        let source = folder.join("shim.c");
-        let library = folder.join("shim.so");
-        std::fs::write(&source, SOURCE).expect("the folder can be written");
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-            .arg(&library)
-            .arg(&source)
-            .output()
-            .expect("there is a C compiler");
-        assert!(
-            compiled.status.success(),
-            "{}",
-            String::from_utf8_lossy(&compiled.stderr)
-        );
         Self {
-            library,
+            library: compile(folder, SOURCE),
             count: folder.join("syncs"),
             broken: folder.join("broken"),
             full: folder.join("full"),
