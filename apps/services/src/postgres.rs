@@ -117,6 +117,7 @@ impl Postgres {
             account: self.account,
             port: free_port()?,
             settings: [&self.settings[..], &["restore_command=false"]].concat(),
+            environment: self.environment.clone(),
             process: None,
         };
         let taken = restored

@@ -68,7 +68,7 @@ impl Engine {
         payload: &Blob,
     ) {
         let item = Item::Row(wire_row(row, seq, payload));
-        self.deliver(Delivery {
+        self.deliver(&Delivery {
             conversation: row.conversation,
             seq,
             roster_version,
@@ -91,9 +91,9 @@ impl Engine {
         })))
     }
 
-    fn deliver(&self, delivery: Delivery) {
+    fn deliver(&self, delivery: &Delivery) {
         let id = delivery.conversation;
-        match self.0.hub.deliver(&delivery) {
+        match self.0.hub.deliver(delivery) {
             Offer::Told { lagged } => self.count_lagged(lagged),
             Offer::Deserted { lagged } => {
                 self.count_lagged(lagged);
@@ -200,7 +200,7 @@ impl Engine {
                 delta,
                 rows,
             } if incarnation == self.0.incarnation => {
-                self.hear_rows(conversation, roster_version, delta, &rows);
+                self.hear_rows(conversation, roster_version, delta.as_ref(), &rows);
             }
             Notice::Rows { .. } => {}
             Notice::Joined { user, conversation } => self.seat_added(user, conversation).await,
@@ -229,7 +229,7 @@ impl Engine {
         &self,
         conversation: ConversationId,
         roster_version: u64,
-        delta: Option<RosterDelta>,
+        delta: Option<&RosterDelta>,
         rows: &[StoredRow],
     ) {
         let Some(last) = rows.last().map(|row| row.seq) else {
@@ -250,11 +250,11 @@ impl Engine {
                 });
                 return;
             }
-            self.deliver(Delivery {
+            self.deliver(&Delivery {
                 conversation,
                 seq: row.seq,
                 roster_version,
-                delta: delta.clone().filter(|_| row.seq == last),
+                delta: delta.filter(|_| row.seq == last).cloned(),
                 event: self.message_event(conversation, roster_version, item),
             });
         }
