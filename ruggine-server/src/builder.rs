@@ -443,14 +443,17 @@ impl Server {
     }
 }
 
-/// Ends everything behind the edge, within what the drain allows.
+/// Ends everything behind the edge, within what the drain allows: connections
+/// get the first half of it, and the engine the rest.
 async fn end(edge: &Edge, drain: Drain, listeners: impl Future<Output = ()>) {
-    let ending = async {
-        tokio::join!(close_sockets(edge, drain), listeners);
-        edge.engine.shut_down().await;
-    };
-    let most = drain.spread.saturating_add(drain.finish);
-    if tokio::time::timeout(most, ending).await.is_err() {
+    let share = drain.finish / 2;
+    let sockets = async { tokio::join!(close_sockets(edge, drain), listeners) };
+    let most = drain.spread.saturating_add(share);
+    if tokio::time::timeout(most, sockets).await.is_err() {
+        tracing::warn!("connections that were still being answered are given up");
+    }
+    let engine = edge.engine.shut_down();
+    if tokio::time::timeout(share, engine).await.is_err() {
         tracing::error!("the end took too long: what was not committed by now is given up");
     }
 }

@@ -4,16 +4,17 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ruggine_core::api::message::{Item, RowKind};
 use ruggine_core::api::session::Revoke;
 use ruggine_core::codec::Encoding;
 use ruggine_core::{ConversationId, Event, Seq, Timestamp, UserId};
 use ruggine_server::bus::{Bus, BusError, InstanceId, LocalBus, Notice, Notices, Passage, Topic};
-use ruggine_server::store::DynMessageStore;
+use ruggine_server::store::{DynMessageStore, StoredRow};
 use ruggine_server::testing::{
-    Person, SharedStore, TestServer, eventually, open_sqlite, text_message,
+    Person, SharedStore, TestServer, eventually, fresh_message_id, open_sqlite, text_message,
 };
 use tempfile::TempDir;
 
@@ -29,6 +30,10 @@ struct FailingBus {
     mute: AtomicBool,
     /// Topics are not followed.
     deaf: AtomicBool,
+    /// Whoever wants to follow a topic has to wait while this is held.
+    slow: tokio::sync::Mutex<()>,
+    /// Who waits for that.
+    following: AtomicUsize,
 }
 
 impl Bus for FailingBus {
@@ -40,6 +45,9 @@ impl Bus for FailingBus {
         if self.deaf.load(Ordering::SeqCst) {
             return Err(BusError("topics are not followed".into()));
         }
+        self.following.fetch_add(1, Ordering::SeqCst);
+        drop(self.slow.lock().await);
+        self.following.fetch_sub(1, Ordering::SeqCst);
         Bus::follow(&self.inner, instance, topics).await
     }
 
@@ -208,4 +216,70 @@ async fn a_topic_that_was_not_followed_is_asked_for_again_and_the_store_meanwhil
     let seq = say(&pair.one, &ada, group).await;
     let (_, row) = b.next_row().await;
     assert_eq!(row.seq, seq);
+}
+
+#[tokio::test]
+async fn what_is_said_before_a_new_conversation_can_be_heard_is_read_afterwards() {
+    let pair = pair(NEVER).await;
+    let ada = pair.one.register("ada").await;
+    let bob = pair.one.register("bob").await;
+    let mut a = pair.one.socket(&ada, Encoding::Json).await;
+    let held = pair.bus.slow.lock().await;
+    // Its creation does not wait for the bus either.
+    let group = pair.one.group(&ada, &[&bob]).await;
+    eventually("the bus to be asked", || async {
+        pair.bus.following.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    let seq = say(&pair.other, &bob, group).await;
+    drop(held);
+    let expected = |event: &Event| match event {
+        Event::Message(message) => message.item.span() == Some((seq, seq)),
+        _ => false,
+    };
+    a.wait_for(expected).await;
+}
+
+#[tokio::test]
+async fn a_hint_that_does_not_open_is_not_believed() {
+    let pair = pair(NEVER).await;
+    let ada = pair.one.register("ada").await;
+    let bob = pair.one.register("bob").await;
+    let group = pair.one.group(&ada, &[&bob]).await;
+    let mut b = pair.other.socket(&bob, Encoding::MsgPack).await;
+    let said = say(&pair.one, &ada, group).await;
+    let (_, row) = b.next_row().await;
+    assert_eq!(row.seq, said);
+    let forged = StoredRow {
+        conversation: group,
+        seq: said.next(),
+        kind: RowKind::Message,
+        sender: ada.user(),
+        device: ada.device(),
+        client_msg_id: fresh_message_id(),
+        epoch: None,
+        server_ts: row.server_ts,
+        body: "no record at all".into(),
+    };
+    let rows = Notice::Rows {
+        incarnation: pair.one.engine().incarnation(),
+        conversation: group,
+        roster_version: 1,
+        delta: None,
+        rows: Arc::new([forged]),
+    };
+    let topic = Topic::Conversation(group);
+    let published = Bus::publish(&*pair.bus, InstanceId::new(), topic, rows).await;
+    assert!(published.expect("it is published").went_out().await);
+    let next = say(&pair.one, &ada, group).await;
+    assert_eq!(next, said.next());
+    // The first that is told under this number is the true one.
+    let event = b.wait_for(|event| tells_of(event, group)).await;
+    let Event::Message(message) = event else {
+        panic!("a row was said: {event:?}")
+    };
+    let Item::Row(row) = message.item else {
+        panic!("it opens: {:?}", message.item)
+    };
+    assert_eq!((row.seq, row.sender), (next, ada.user()));
 }

@@ -236,9 +236,11 @@ pub async fn a_topic_that_was_left_is_not_heard(ends: Ends) {
     one.publish(left, head(1)).await;
     assert_eq!(two.next().await, head(1));
     two.unfollow(&[left, conversation()]).await;
-    one.publish(left, head(2)).await;
+    let unheard = one.publish(left, head(2)).await;
     one.publish(kept, head(3)).await;
     assert_eq!(two.next().await, head(3));
+    // It has gone out before the topic is followed again.
+    assert!(in_time(unheard.went_out()).await);
     two.follow(&[left]).await;
     one.publish(left, head(4)).await;
     assert_eq!(two.next().await, head(4));

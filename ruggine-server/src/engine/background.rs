@@ -1,19 +1,19 @@
 //! What an engine does by itself: hearing hints, comparing heads, announcing
 //! what a crash or a broken bus left unannounced, and forgetting what is over.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use ruggine_core::{Timestamp, UserId};
+use ruggine_core::{ConversationId, Timestamp, UserId};
 use ruggine_crypto::random;
 
 use super::{Engine, EngineResult};
 use crate::bus::{BusState, Notice, Notices, Passage, Topic};
 use crate::metrics::Measurement;
-use crate::store::{BatchId, StoreResult};
+use crate::store::{BatchId, PendingBatch, StoreResult};
 
 /// Heads compared in one query.
-const SWEEP_HEADS: usize = 1_000;
+pub(super) const SWEEP_HEADS: usize = 1_000;
 const RELAY_BATCHES: u32 = 100;
 /// After how many rounds of the relay a batch that was announced late is
 /// forgotten: every instance has seen it by then, and has looked for itself.
@@ -166,38 +166,55 @@ impl Engine {
     }
 
     /// Announces what its own instance did not, or whose hints did not go out.
+    /// What all have seen by now is forgotten, and what is older than two sweeps
+    /// also where nothing goes out, so that the outbox has an end.
     async fn relay(&self) -> StoreResult<()> {
         let after = self.0.config.relay_after;
         let seen = after.saturating_mul(SEEN_BY_ALL);
         let swept = self.0.config.sweep_interval.saturating_mul(SWEPT_BY_ALL);
-        // Also where nothing goes out for long, so that the outbox has an end.
-        while self.forget_older_than(swept.max(seen)).await? {}
         loop {
-            let batches = self
-                .0
-                .store
-                .pending_batches(self.ago(after), RELAY_BATCHES)
-                .await?;
+            let pending = self.0.store.pending_batches(self.ago(after), RELAY_BATCHES);
+            let batches = pending.await?;
             if batches.is_empty() {
                 return Ok(());
             }
             // Whoever left them may have kept silent about more than rows.
             self.0.look.notify_one();
-            let ids = batches
+            let went_out = self.announce_heads(&batches).await?;
+            let before = self.ago(if went_out { seen } else { swept.max(seen) });
+            let over: Vec<BatchId> = batches
                 .iter()
-                .flat_map(|batch| batch.heads.iter().map(|(id, _)| *id))
+                .filter(|batch| batch.created_at < before)
+                .map(|batch| batch.id)
                 .collect();
-            let mut hints = Vec::new();
-            for head in self.0.store.heads(ids).await? {
+            let may_be_more = over.len() == RELAY_BATCHES as usize;
+            if !over.is_empty() {
+                self.0.store.settle(over).await?;
+            }
+            if !may_be_more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hints where the conversations of some batches stand; whether all of that
+    /// went out. What did not stays for another instance.
+    async fn announce_heads(&self, batches: &[PendingBatch]) -> StoreResult<bool> {
+        let heads = batches.iter().flat_map(|batch| &batch.heads);
+        let ids: BTreeSet<ConversationId> = heads.map(|(id, _)| *id).collect();
+        let ids: Vec<ConversationId> = ids.into_iter().collect();
+        let mut all = true;
+        // No more at a time than leaves room for what is said live.
+        for some in ids.chunks(SWEEP_HEADS) {
+            let mut hints = Vec::with_capacity(some.len());
+            for head in self.0.store.heads(some.to_vec()).await? {
                 self.hear_head(&head);
                 let topic = Topic::Conversation(head.conversation);
                 hints.push(self.publish(topic, Notice::Head(head)).await);
             }
-            // What did not go out from here either stays for another instance.
-            if !self.all_went_out(hints).await || !self.forget_older_than(seen).await? {
-                return Ok(());
-            }
+            all &= self.all_went_out(hints).await;
         }
+        Ok(all)
     }
 
     /// Whether every one of these hints goes out, and soon.
@@ -214,17 +231,6 @@ impl Engine {
             all = tokio::time::timeout(GOING_OUT, going_out) => all.unwrap_or(false),
             () = self.0.stopping.cancelled() => false,
         }
-    }
-
-    /// Forgets the oldest batches; whether there may be more of that age.
-    async fn forget_older_than(&self, age: Duration) -> StoreResult<bool> {
-        let old = self.0.store.pending_batches(self.ago(age), RELAY_BATCHES);
-        let old: Vec<BatchId> = old.await?.into_iter().map(|batch| batch.id).collect();
-        let is_full = old.len() == RELAY_BATCHES as usize;
-        if !old.is_empty() {
-            self.0.store.settle(old).await?;
-        }
-        Ok(is_full)
     }
 
     fn ago(&self, age: Duration) -> Timestamp {

@@ -203,7 +203,7 @@ impl Engine {
                 self.hear_rows(conversation, roster_version, delta.as_ref(), &rows);
             }
             Notice::Rows { .. } => {}
-            Notice::Joined { user, conversation } => self.seat_added(user, conversation).await,
+            Notice::Joined { user, conversation } => self.begin_seating(user, conversation),
             Notice::Head(head) => self.hear_head(&head),
             Notice::Ephemeral {
                 conversation,
@@ -268,15 +268,18 @@ impl Engine {
     }
 
     /// Seats somebody who was added elsewhere, and with them whoever else of
-    /// that roster has no seat here yet.
-    async fn seat_added(&self, user: UserId, id: ConversationId) {
+    /// that roster has no seat here yet, while everything else goes on.
+    fn begin_seating(&self, user: UserId, id: ConversationId) {
         if self.0.hub.unseated(user, id).is_empty() {
             return;
         }
-        if let Err(error) = self.seat_roster(id).await {
-            // The sweep of seats finds them.
-            tracing::warn!(%error, "somebody who was added could not be seated yet");
-        }
+        let engine = self.clone();
+        self.0.tasks.spawn(async move {
+            if let Err(error) = engine.seat_roster(id).await {
+                // The sweep of seats finds them.
+                tracing::warn!(%error, "somebody who was added could not be seated yet");
+            }
+        });
     }
 
     /// Reads what was missed in a conversation and tells it. One repair a

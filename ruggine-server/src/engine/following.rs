@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use ruggine_core::ConversationId;
 
 use super::Engine;
+use super::background::SWEEP_HEADS;
 use crate::bus::Topic;
 
 /// The turn in which topics are followed and given up, and those that the bus
@@ -42,12 +43,17 @@ impl Following {
 impl Engine {
     /// Follows topics. Those that the bus fails to follow are asked for again,
     /// and until then the store is asked instead.
-    pub(super) async fn follow(&self, topics: Vec<Topic>) {
+    pub(super) async fn follow(&self, mut topics: Vec<Topic>) {
         if topics.is_empty() {
             return;
         }
         let following = &self.0.following;
         let _turn = following.turn.lock().await;
+        // Who needed them may have gone while others had their turn.
+        topics.retain(|topic| self.needs(*topic));
+        if topics.is_empty() {
+            return;
+        }
         let followed = self.0.bus.follow(self.0.instance, topics.clone()).await;
         if let Err(error) = followed {
             tracing::warn!(%error, "topics could not be followed yet");
@@ -63,11 +69,8 @@ impl Engine {
         let engine = self.clone();
         self.0.tasks.spawn(async move {
             let topic = Topic::Conversation(id);
-            if engine.needs(topic) {
-                engine.follow(vec![topic]).await;
-                // What was said before it could be heard is in the store.
-                engine.compare_head(id).await;
-            }
+            engine.follow(vec![topic]).await;
+            engine.compare_heads(&[topic]).await;
         });
     }
 
@@ -79,11 +82,30 @@ impl Engine {
         });
     }
 
-    async fn compare_head(&self, id: ConversationId) {
-        match self.0.store.heads(vec![id]).await {
-            Ok(heads) => heads.iter().for_each(|head| self.hear_head(head)),
-            // The sweep compares it again.
-            Err(error) => tracing::debug!(%error, "a new conversation could not be compared"),
+    /// Compares conversations with the store, while everything else goes on:
+    /// what was said before they could be heard is found there.
+    pub(super) fn begin_compare(&self, topics: Vec<Topic>) {
+        if topics.is_empty() {
+            return;
+        }
+        let engine = self.clone();
+        self.0
+            .tasks
+            .spawn(async move { engine.compare_heads(&topics).await });
+    }
+
+    async fn compare_heads(&self, topics: &[Topic]) {
+        let ids = topics.iter().filter_map(|topic| match topic {
+            Topic::Conversation(id) => Some(*id),
+            Topic::User(_) => None,
+        });
+        let ids: Vec<ConversationId> = ids.collect();
+        for some in ids.chunks(SWEEP_HEADS) {
+            match self.0.store.heads(some.to_vec()).await {
+                Ok(heads) => heads.iter().for_each(|head| self.hear_head(head)),
+                // The sweep compares them again.
+                Err(error) => tracing::debug!(%error, "new conversations could not be compared"),
+            }
         }
     }
 

@@ -227,7 +227,10 @@ impl Engine {
                 Joined::Outdated => current = false,
             }
         }
+        let compared = opened.clone();
         self.follow(opened).await;
+        // Others may have sat down here while nothing was heard yet.
+        self.begin_compare(compared);
         current
     }
 

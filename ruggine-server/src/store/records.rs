@@ -575,6 +575,8 @@ pub enum Moved {
 pub struct PendingBatch {
     /// Its name.
     pub id: BatchId,
+    /// When it was committed, by the clock of whoever did.
+    pub created_at: Timestamp,
     /// The newest number of each conversation in it.
     pub heads: Vec<(ConversationId, Seq)>,
 }

@@ -155,7 +155,11 @@ impl Connection {
                         break failed.into();
                     }
                 }
-                () = &mut leave => break self.finish(wire, socket, &mut requests).await,
+                () = &mut leave => {
+                    let finishing = self.finish(wire, socket, &mut requests);
+                    let finished = tokio::time::timeout(self.edge.config.write_timeout, finishing);
+                    break finished.await.unwrap_or(Ending::Draining);
+                }
             }
         }
     }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all, select_ok};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 
@@ -128,26 +129,24 @@ impl Server {
         Ok(layout)
     }
 
+    /// Asks all that may know at once: some may be off, and each would cost its
+    /// time-out.
     async fn ask_for_layout(&self) -> Result<Layout, ConnectRedisError> {
-        let first = match self.options.connect().await {
-            Ok(mut connection) => {
-                Layout::read(&mut connection, self.options.host(), &self.names).await
-            }
-            Err(error) => Err(error),
-        };
-        let failure = match first {
-            Ok(layout) => return Ok(layout),
-            Err(error) => error,
-        };
         let remembered = self.remembered.lock().clone();
-        for node in remembered {
-            if let Ok(mut connection) = self.options.connect_to(&node).await
-                && let Ok(layout) = Layout::read(&mut connection, &node.host, &self.names).await
-            {
-                return Ok(layout);
-            }
+        let first = async {
+            let mut connection = self.options.connect().await?;
+            Layout::read(&mut connection, self.options.host(), &self.names).await
+        };
+        let mut asked: Vec<BoxFuture<'_, Result<Layout, ConnectRedisError>>> = vec![first.boxed()];
+        for node in &remembered {
+            let asking = async {
+                let mut connection = self.options.connect_to(node).await?;
+                Layout::read(&mut connection, &node.host, &self.names).await
+            };
+            asked.push(asking.boxed());
         }
-        Err(failure)
+        let (layout, _) = select_ok(asked).await?;
+        Ok(layout)
     }
 }
 

@@ -191,7 +191,15 @@ impl Task {
                 },
                 () = self.queue.closed() => return Left::Detached,
                 () = sleep_until(doubtful) => {
-                    if !tuner.is_alive().await {
+                    // What arrives meanwhile goes on being taken.
+                    let mut asking = std::pin::pin!(tuner.is_alive());
+                    let is_alive = loop {
+                        tokio::select! {
+                            is_alive = &mut asking => break is_alive,
+                            Some(message) = arriving.next() => self.hear(message.get_payload_bytes()),
+                        }
+                    };
+                    if !is_alive {
                         return Left::Lost;
                     }
                     doubtful = Instant::now() + SILENCE;

@@ -280,7 +280,8 @@ async fn pending(
     limit: u32,
 ) -> StoreResult<Vec<PendingBatch>> {
     let rows = sqlx::query(
-        "SELECT batch_id, heads FROM outbox WHERE created_at < $1 ORDER BY created_at LIMIT $2",
+        "SELECT batch_id, created_at, heads FROM outbox
+         WHERE created_at < $1 ORDER BY created_at LIMIT $2",
     )
     .bind(before.as_millis())
     .bind(i64::from(limit))
@@ -292,6 +293,7 @@ async fn pending(
             .map_err(|_| columns.inconsistent("heads"))?;
         Ok(PendingBatch {
             id: BatchId(columns.bytes("batch_id")?),
+            created_at: columns.time("created_at")?,
             heads,
         })
     })

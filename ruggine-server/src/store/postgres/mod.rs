@@ -124,7 +124,12 @@ fn same_lineage(
                     tracing::error!(%opened, %found, "{}", StoreError::Replaced);
                     Err(sqlx::Error::Configuration(StoreError::Replaced.into()))
                 }
-                _ => Ok(()),
+                Some(_) => Ok(()),
+                // A standby would keep the connection when it is promoted, and
+                // nobody would ask again.
+                None => Err(sqlx::Error::Configuration(
+                    "the server does not tell its timeline".into(),
+                )),
             }
         })
     }

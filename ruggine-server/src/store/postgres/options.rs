@@ -103,7 +103,8 @@ impl PostgresOptions {
         })
     }
 
-    /// How many batches are committed at once; 4 unless told, at least 1.
+    /// How many batches are committed at once, at least 1; unless told one for
+    /// each processor, 4 at the most.
     #[must_use]
     pub const fn lanes(mut self, lanes: usize) -> Self {
         self.lanes = if lanes == 0 { 1 } else { lanes };

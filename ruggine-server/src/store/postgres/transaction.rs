@@ -1,5 +1,6 @@
 //! How a step runs: on which connection, in which transaction, and how often.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -56,6 +57,15 @@ impl From<StoreError> for Failure {
 }
 
 impl PostgresStore {
+    /// A connection to the server that was opened, and to no other.
+    async fn connection(&self) -> StoreResult<PoolConnection<Postgres>> {
+        let acquired = self.pool.acquire().await;
+        if self.is_replaced.load(Ordering::Relaxed) {
+            return Err(StoreError::Replaced);
+        }
+        acquired.map_err(store_error)
+    }
+
     /// Runs a step of reading in statements of their own.
     pub(super) async fn read<I: Sync, T>(
         &self,
@@ -65,7 +75,7 @@ impl PostgresStore {
         let mut tries = Tries::default();
         loop {
             let result = async {
-                let mut connection = self.pool.acquire().await.map_err(store_error)?;
+                let mut connection = self.connection().await?;
                 let reading = timeout(ATTEMPT, step(&mut connection, input)).await;
                 in_time(&mut connection, reading)
             };
@@ -85,7 +95,7 @@ impl PostgresStore {
         let mut tries = Tries::default();
         loop {
             let result = async {
-                let mut connection = self.pool.acquire().await.map_err(store_error)?;
+                let mut connection = self.connection().await?;
                 let reading = timeout(ATTEMPT, async {
                     let mut tx = connection
                         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -115,7 +125,7 @@ impl PostgresStore {
         let mut tries = Tries::default();
         loop {
             let result: Result<T, Failure> = async {
-                let mut connection = self.pool.acquire().await.map_err(store_error)?;
+                let mut connection = self.connection().await?;
                 let writing = timeout(ATTEMPT, async {
                     let mut tx = connection.begin().await.map_err(store_error)?;
                     let end = step(&mut tx, input).await?;
