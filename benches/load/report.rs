@@ -32,8 +32,12 @@ pub(crate) struct Figures {
     /// From a send to its receipt by another device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) receive_ms: Option<Spread>,
+    /// How much the server's memory grew, for each of what came in addition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kib_each: Option<f64>,
+    /// All of the server's memory, for each of what is counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kib_of_the_whole_each: Option<f64>,
 }
 
 impl Figures {
@@ -92,7 +96,10 @@ fn text(figures: &Figures) -> String {
         }
     }
     if let Some(kib) = figures.kib_each {
-        text += &format!("; {kib:.1} KiB each");
+        text += &format!("; {kib:.1} KiB more for each");
+    }
+    if let Some(kib) = figures.kib_of_the_whole_each {
+        text += &format!("; {kib:.1} KiB of the whole process each");
     }
     text
 }
