@@ -82,7 +82,7 @@ Further settings, from the environment or the file:
   REDIS_CA_PATH                 certificates, PEM, of the authorities that are trusted for rediss://, and no others
   REDIS_PREFIX                  what names in Redis begin with, ruggine unless told: another for each deployment
   RUGGINE_ALLOWED_ORIGINS       web origins whose pages may open a WebSocket, separated by commas
-  RUGGINE_TRUSTED_PROXIES       addresses whose X-Forwarded-For is believed, separated by commas
+  RUGGINE_TRUSTED_PROXIES       addresses or networks whose X-Forwarded-For is believed, separated by commas
   RUGGINE_DRAIN_LEAD_SECONDS    from \"not ready\" to closed ports at the end
   RUGGINE_DRAIN_SPREAD_SECONDS  over which WebSockets are closed at the end
   RUGGINE_DRAIN_FINISH_SECONDS  that everything else may take after that

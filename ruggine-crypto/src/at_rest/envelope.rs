@@ -70,20 +70,30 @@ impl Envelope {
     /// Never: an envelope is plain data.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let stored = Stored {
-            v: 1,
-            alg: ALGORITHM.into(),
-            kid: self.kid.to_string().into(),
-            salt: Base64(self.salt.to_vec()),
-            nonce: Base64(self.nonce.to_vec()),
-            commit: Base64(self.commit.to_vec()),
-            ciphertext: Base64Cow::Borrowed(&self.ciphertext),
-            meta: std::borrow::Cow::Borrowed(&self.meta),
-        };
-        // A quarter of a kilobyte besides the text, which grows by a third.
-        let mut json = Vec::with_capacity(256 + self.ciphertext.len() * 4 / 3);
-        serde_json::to_writer(&mut json, &stored).expect("an envelope is plain data");
-        String::from_utf8(json).expect("JSON is text")
+        let fields: [(&str, &[u8]); 4] = [
+            ("salt", &self.salt),
+            ("nonce", &self.nonce),
+            ("commit", &self.commit),
+            ("ciphertext", &self.ciphertext),
+        ];
+        // Besides the ciphertext, which grows by a third, it is this long or less.
+        let mut json = String::with_capacity(512 + self.ciphertext.len() * 4 / 3);
+        // Hexadecimal digits and Base64 need no escapes: each record passes here,
+        // and looking for them cost more than all the rest.
+        json.push_str("{\"v\":1,\"alg\":\"");
+        json.push_str(ALGORITHM);
+        json.push_str("\",\"kid\":\"");
+        json.push_str(&self.kid.to_string());
+        for (name, bytes) in fields {
+            json.push_str("\",\"");
+            json.push_str(name);
+            json.push_str("\":\"");
+            URL_SAFE_NO_PAD.encode_string(bytes, &mut json);
+        }
+        json.push_str("\",\"meta\":");
+        json.push_str(&serde_json::to_string(&self.meta).expect("columns are plain data"));
+        json.push('}');
+        json
     }
 
     /// Reads the JSON that is stored.
@@ -99,7 +109,7 @@ impl Envelope {
         if stored.v != 1 || stored.alg != ALGORITHM {
             return Err(Malformed);
         }
-        let ciphertext = stored.ciphertext.into_owned();
+        let ciphertext = stored.ciphertext.0;
         if ciphertext.len() < TAG {
             return Err(Malformed);
         }
@@ -109,7 +119,7 @@ impl Envelope {
             nonce: stored.nonce.exact()?,
             commit: stored.commit.exact()?,
             ciphertext,
-            meta: stored.meta.into_owned(),
+            meta: stored.meta,
         })
     }
 
@@ -168,7 +178,7 @@ impl fmt::Debug for Envelope {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored<'a> {
     v: u8,
@@ -177,8 +187,8 @@ struct Stored<'a> {
     salt: Base64,
     nonce: Base64,
     commit: Base64,
-    ciphertext: Base64Cow<'a>,
-    meta: std::borrow::Cow<'a, Meta>,
+    ciphertext: Base64,
+    meta: Meta,
 }
 
 struct Base64(Vec<u8>);
@@ -189,12 +199,6 @@ impl Base64 {
     }
 }
 
-impl Serialize for Base64 {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(&self.0))
-    }
-}
-
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
@@ -202,36 +206,6 @@ impl<'de> Deserialize<'de> for Base64 {
             .decode(text.as_bytes())
             .map(Self)
             .map_err(serde::de::Error::custom)
-    }
-}
-
-enum Base64Cow<'a> {
-    Borrowed(&'a [u8]),
-    Owned(Vec<u8>),
-}
-
-impl Base64Cow<'_> {
-    fn into_owned(self) -> Vec<u8> {
-        match self {
-            Self::Borrowed(bytes) => bytes.to_vec(),
-            Self::Owned(bytes) => bytes,
-        }
-    }
-}
-
-impl Serialize for Base64Cow<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes = match self {
-            Self::Borrowed(bytes) => *bytes,
-            Self::Owned(bytes) => bytes,
-        };
-        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
-    }
-}
-
-impl<'de> Deserialize<'de> for Base64Cow<'_> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Base64::deserialize(deserializer).map(|bytes| Self::Owned(bytes.0))
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn client_address(
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| {
             peer.ip().to_canonical()
         });
-    if !config.trusted_proxies.contains(&peer) {
+    if !is_trusted(config, peer) {
         return peer;
     }
     let chain = headers
@@ -31,12 +31,17 @@ pub(super) fn client_address(
         .collect::<Vec<_>>();
     for entry in chain.into_iter().rev() {
         match entry.trim().parse::<IpAddr>() {
-            Ok(address) if config.trusted_proxies.contains(&address) => {}
+            Ok(address) if is_trusted(config, address) => {}
             Ok(address) => return address.to_canonical(),
             Err(_) => break,
         }
     }
     peer
+}
+
+fn is_trusted(config: &EdgeConfig, address: IpAddr) -> bool {
+    let mut networks = config.trusted_proxies.iter();
+    networks.any(|network| network.contains(address))
 }
 
 #[cfg(test)]
@@ -60,6 +65,7 @@ mod tests {
         assert_eq!(seen(&[], "10.0.0.1", "1.2.3.4"), "10.0.0.1");
         assert_eq!(seen(&["10.0.0.1"], "10.0.0.1", "1.2.3.4"), "1.2.3.4");
         assert_eq!(seen(&["10.0.0.1"], "10.0.0.2", "1.2.3.4"), "10.0.0.2");
+        assert_eq!(seen(&["10.0.0.0/8"], "10.7.7.7", "1.2.3.4"), "1.2.3.4");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod address;
 mod error;
 mod health;
+mod network;
 mod openapi;
 mod operation;
 mod router;
@@ -10,12 +11,12 @@ mod serve;
 mod tls;
 mod websocket;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use network::{Network, NotANetwork};
 pub use openapi::openapi_document;
 pub(crate) use router::{api_router, websocket_router};
 pub use serve::Listener;
@@ -31,7 +32,7 @@ pub struct EdgeConfig {
     /// open a WebSocket, such as `https://chat.example.org`.
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
     /// How long a WebSocket may take to say hello.
     pub hello_timeout: Duration,
     /// Pause between two pings of a WebSocket.

@@ -1,7 +1,6 @@
 //! Logins and registrations: failures, rates of an address, and the hashing of
 //! passwords.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,9 +185,9 @@ async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
         assert_eq!(refused.code, ErrorCode::RateLimited, "{pretended}");
     }
 
-    let proxies: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into(), "198.51.100.1".parse().unwrap()];
+    let proxies = ["127.0.0.1", "198.51.100.0/24"].map(|text| text.parse().unwrap());
     let server = limited(one_login)
-        .edge(|edge| edge.trusted_proxies = proxies)
+        .edge(|edge| edge.trusted_proxies = proxies.to_vec())
         .start()
         .await;
     let ada = server.register("ada").await;

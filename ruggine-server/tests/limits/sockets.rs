@@ -1,6 +1,6 @@
 //! How many sockets a user and an address may have, and how fast they may come.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -43,7 +43,8 @@ async fn shake(
 }
 
 fn behind_a_proxy(change: impl FnOnce(&mut Limits)) -> ServerOptions {
-    limited(change).edge(|edge| edge.trusted_proxies = vec![Ipv4Addr::LOCALHOST.into()])
+    limited(change)
+        .edge(|edge| edge.trusted_proxies = vec![IpAddr::from(Ipv4Addr::LOCALHOST).into()])
 }
 
 #[tokio::test]

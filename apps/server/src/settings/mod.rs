@@ -11,7 +11,7 @@ use std::time::Duration;
 use ruggine_core::secret::SecretText;
 use ruggine_server::Drain;
 use ruggine_server::bus::redis::{RedisOptions, RedisPrefix};
-use ruggine_server::http::TlsConfig;
+use ruggine_server::http::{Network, TlsConfig};
 use ruggine_server::key_source::{FixedKeys, KeyFile};
 use ruggine_server::store::postgres::PostgresOptions;
 use tracing_subscriber::EnvFilter;
@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<TlsConfig>,
     pub(crate) log_filter: String,
     pub(crate) allowed_origins: Vec<String>,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) drain: Drain,
     /// Whether clients are limited in how often they may do what they may do.
     pub(crate) rate_limits: bool,
@@ -102,7 +102,7 @@ impl Settings {
         let redis = reader.redis(database.as_ref());
         let log_filter = reader.log_filter();
         let allowed_origins = reader.list("RUGGINE_ALLOWED_ORIGINS");
-        let trusted_proxies = reader.addresses("RUGGINE_TRUSTED_PROXIES");
+        let trusted_proxies = reader.networks("RUGGINE_TRUSTED_PROXIES");
         let waits = if embedded {
             Drain::default()
         } else {
@@ -167,11 +167,14 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn addresses(&mut self, name: &str) -> Vec<IpAddr> {
+    fn networks(&mut self, name: &str) -> Vec<Network> {
         let entries = self.list(name);
-        let parsed: Result<Vec<IpAddr>, _> = entries.iter().map(|entry| entry.parse()).collect();
+        let parsed: Result<Vec<Network>, _> = entries.iter().map(|entry| entry.parse()).collect();
         parsed.unwrap_or_else(|_| {
-            self.mistake(name, "must be IP addresses, separated by commas");
+            self.mistake(
+                name,
+                "must be IP addresses or networks such as 10.0.0.0/8, separated by commas",
+            );
             Vec::new()
         })
     }
