@@ -39,7 +39,15 @@ async fn a_sweep_asks_once_for_a_thousand_followed_conversations() {
         give_conversations(&scene.database, &ada, size - had).await;
         had = size;
         meter.refresh().await;
+        let before = statements.read_of(HEADS).await.calls;
         let socket = scene.server().socket(&ada, Encoding::MsgPack).await;
+        // Conversations that are followed from now on are compared once.
+        patiently("the first comparison", async {
+            while statements.read_of(HEADS).await.calls < before + size / 1_000 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         let asked = statements.read_of(HEADS).await.calls;
         let sweep = async || {
             let before = statements.read_of(LAST).await.calls;
