@@ -16,7 +16,7 @@ use ruggine_core::{
 };
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::{DynBus, InstanceId, Notice, Notices, Passage, RosterDelta, Topic};
+use super::{Audience, DynBus, InstanceId, Notice, Notices, Passage, RosterDelta, Topic};
 use crate::store::{ConversationHead, StoredRow};
 
 /// Three ends of one bus, as three processes hold them. A bus inside one
@@ -495,8 +495,11 @@ fn every_kind() -> Vec<Notice> {
     };
     let presence = Presence { user, online: true };
     let ephemeral = |event| Notice::Ephemeral {
-        conversation: id,
-        except: user,
+        to: Audience {
+            conversation: id,
+            roster_version: u64::MAX,
+            except: user,
+        },
         event,
     };
     let delta = RosterDelta {

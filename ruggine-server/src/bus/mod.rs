@@ -87,6 +87,19 @@ pub struct RosterDelta {
     pub member_count: u32,
 }
 
+/// The members of a conversation, except one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audience {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// The roster's version that was known when it was told. An instance that
+    /// knows an older one reads the roster first: it may name members who have
+    /// been removed.
+    pub roster_version: u64,
+    /// Who is left out: whom it is about.
+    pub except: UserId,
+}
+
 /// A hint.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -116,10 +129,8 @@ pub enum Notice {
     },
     /// Something that is not stored.
     Ephemeral {
-        /// For the members of this conversation.
-        conversation: ConversationId,
-        /// Except this user.
-        except: UserId,
+        /// For whom.
+        to: Audience,
         /// What happened.
         event: Event,
     },

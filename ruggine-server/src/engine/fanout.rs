@@ -11,7 +11,7 @@ use ruggine_core::{Blob, ConversationId, Event, Seq, UserId};
 use super::Engine;
 use super::lane::wire_row;
 use super::messages::opened_row;
-use crate::bus::{Notice, Passage, RosterDelta, Topic};
+use crate::bus::{Audience, Notice, Passage, RosterDelta, Topic};
 use crate::hub::{Delivery, Offer, RepairEnd, SharedEvent};
 use crate::metrics::Measurement;
 use crate::store::{ConversationHead, NewRow, StoreResult, StoredRow};
@@ -205,15 +205,10 @@ impl Engine {
             Notice::Rows { .. } => {}
             Notice::Joined { user, conversation } => self.begin_seating(user, conversation),
             Notice::Head(head) => self.hear_head(&head),
-            Notice::Ephemeral {
-                conversation,
-                except,
-                event,
-            } => {
+            Notice::Ephemeral { to, event } => {
                 // Who told it may not have known how large the conversation is.
-                if matches!(event, Event::Typing(_)) || self.is_small(conversation) {
-                    let event = Arc::new(SharedEvent::new(event));
-                    self.0.hub.broadcast(conversation, except, &event);
+                if matches!(event, Event::Typing(_)) || self.is_small(to.conversation) {
+                    self.broadcast(&to, &Arc::new(SharedEvent::new(event)));
                 }
             }
             Notice::ForUser { user, event } => {
@@ -222,6 +217,14 @@ impl Engine {
                     .tell_user(user, &Arc::new(SharedEvent::new(event)));
             }
             Notice::SessionRevoked { user, session } => self.0.hub.close_session(user, session),
+        }
+    }
+
+    /// Tells the members here something that is not stored, if the roster that
+    /// is known here is not older than the one for which it was told.
+    pub(super) fn broadcast(&self, to: &Audience, event: &Arc<SharedEvent>) {
+        if self.0.hub.broadcast(to, event) == Offer::Repair {
+            self.begin_repair(to.conversation);
         }
     }
 

@@ -1,12 +1,12 @@
 //! The lane of receipts: positions that wait are moved in one commit.
 
 use parking_lot::RwLock;
-use ruggine_core::ErrorCode;
-use ruggine_core::Event;
 use ruggine_core::event::PositionEvent;
+use ruggine_core::{ErrorCode, Event, Seq};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, EngineError, EngineResult};
+use crate::bus::Audience;
 use crate::config::Limits;
 use crate::store::{MovePosition, Moved, PositionKind, StoreError, StoreResult};
 
@@ -47,7 +47,7 @@ impl Engine {
         }
         match outcome.await.map_err(|_| unavailable())?? {
             Moved::NotAMember => Err(EngineError::rejected(ErrorCode::ConversationNotFound)),
-            Moved::To(_) | Moved::Unmoved => Ok(()),
+            Moved::To { .. } | Moved::Unmoved => Ok(()),
         }
     }
 
@@ -58,8 +58,12 @@ impl Engine {
             match self.0.store.move_positions(moves).await {
                 Ok(outcomes) => {
                     for (job, moved) in batch.drain(..).zip(outcomes) {
-                        if let Moved::To(seq) = moved {
-                            self.tell_position(&job.to, seq).await;
+                        if let Moved::To {
+                            seq,
+                            roster_version,
+                        } = moved
+                        {
+                            self.tell_position(&job.to, seq, roster_version).await;
                         }
                         // Who no longer waits has no use for the answer.
                         let _ = job.answer.send(Ok(moved));
@@ -77,7 +81,7 @@ impl Engine {
         }
     }
 
-    async fn tell_position(&self, to: &MovePosition, seq: ruggine_core::Seq) {
+    async fn tell_position(&self, to: &MovePosition, seq: Seq, roster_version: u64) {
         let position = PositionEvent {
             conversation: to.conversation,
             user: to.user,
@@ -87,6 +91,11 @@ impl Engine {
             PositionKind::Delivered => Event::Delivered(position),
             PositionKind::Read => Event::Read(position),
         };
-        self.tell_members(to.conversation, to.user, event).await;
+        let to = Audience {
+            conversation: to.conversation,
+            roster_version,
+            except: to.user,
+        };
+        self.tell_members(to, event).await;
     }
 }

@@ -12,8 +12,7 @@ use ruggine_core::{ConversationId, ErrorCode, Event, UserId, limits};
 use tokio::sync::Notify;
 
 use super::{Caller, Engine, EngineError, EngineResult, Verb};
-use crate::bus::LEASE;
-use crate::bus::{Notice, Topic};
+use crate::bus::{Audience, LEASE, Notice, Topic};
 use crate::hub::SharedEvent;
 
 /// How often leases are renewed: twice within each.
@@ -134,31 +133,29 @@ impl Engine {
             }
         };
         let most = self.0.config.presence_members_max;
-        let conversations: Vec<ConversationId> = memberships
+        let audiences: Vec<Audience> = memberships
             .iter()
             .filter(|membership| membership.member_count <= most)
-            .map(|membership| membership.conversation)
+            .map(|membership| Audience {
+                conversation: membership.conversation,
+                roster_version: membership.roster_version,
+                except: presence.user,
+            })
             .collect();
         let event = Event::Presence(presence);
-        self.0.hub.tell_acquaintances(
-            &conversations,
-            presence.user,
-            &Arc::new(SharedEvent::new(event.clone())),
-        );
-        for conversation in conversations {
-            self.publish_ephemeral(conversation, presence.user, event.clone())
-                .await;
+        let shared = Arc::new(SharedEvent::new(event.clone()));
+        for outdated in self.0.hub.tell_acquaintances(&audiences, &shared) {
+            self.begin_repair(outdated);
+        }
+        for to in audiences {
+            self.publish_ephemeral(to, event.clone()).await;
         }
     }
 
     /// Tells the members of a conversation something that can be asked for
     /// again. In a large group only the user's own devices hear of it.
-    pub(super) async fn tell_members(
-        &self,
-        conversation: ConversationId,
-        user: UserId,
-        event: Event,
-    ) {
+    pub(super) async fn tell_members(&self, to: Audience, event: Event) {
+        let user = to.except;
         let shared = Arc::new(SharedEvent::new(event.clone()));
         self.0.hub.tell_user(user, &shared);
         self.publish(
@@ -169,9 +166,9 @@ impl Engine {
             },
         )
         .await;
-        if self.is_small(conversation) {
-            self.0.hub.broadcast(conversation, user, &shared);
-            self.publish_ephemeral(conversation, user, event).await;
+        if self.is_small(to.conversation) {
+            self.broadcast(&to, &shared);
+            self.publish_ephemeral(to, event).await;
         }
     }
 
@@ -183,14 +180,9 @@ impl Engine {
         count.is_none_or(|count| count <= self.0.config.presence_members_max)
     }
 
-    async fn publish_ephemeral(&self, conversation: ConversationId, except: UserId, event: Event) {
-        let notice = Notice::Ephemeral {
-            conversation,
-            except,
-            event,
-        };
-        self.publish(Topic::Conversation(conversation), notice)
-            .await;
+    async fn publish_ephemeral(&self, to: Audience, event: Event) {
+        let topic = Topic::Conversation(to.conversation);
+        self.publish(topic, Notice::Ephemeral { to, event }).await;
     }
 }
 
@@ -217,14 +209,13 @@ impl Verb for SetTyping {
             user: principal.user,
             active: self.active,
         });
-        let shared = Arc::new(SharedEvent::new(event.clone()));
-        engine
-            .0
-            .hub
-            .broadcast(self.conversation, principal.user, &shared);
-        engine
-            .publish_ephemeral(self.conversation, principal.user, event)
-            .await;
+        let to = Audience {
+            conversation: self.conversation,
+            roster_version: record.roster_version,
+            except: principal.user,
+        };
+        engine.broadcast(&to, &Arc::new(SharedEvent::new(event.clone())));
+        engine.publish_ephemeral(to, event).await;
         Ok(Done {})
     }
 }

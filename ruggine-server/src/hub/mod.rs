@@ -25,7 +25,7 @@ pub(crate) use socket::QueueBounds;
 pub use socket::{Outgoing, Socket};
 use topic::{Target, Topic};
 
-use crate::bus::RosterDelta;
+use crate::bus::{Audience, RosterDelta};
 use crate::store::{ConversationHead, Membership, Roster};
 
 const SHARDS: usize = 64;
@@ -413,14 +413,20 @@ impl Hub {
         topics.get(&id).map(|topic| topic.member_count)
     }
 
-    /// Offers something that is not stored to the members here, except to one user.
-    pub(crate) fn broadcast(&self, id: ConversationId, except: UserId, event: &Arc<SharedEvent>) {
-        let topics = self.shard(id).lock();
-        for seat in topics.get(&id).into_iter().flat_map(|topic| &topic.seats) {
-            if seat.socket.principal().user != except {
-                seat.socket.offer(event);
-            }
+    /// Offers something that is not stored to those here of an audience, or
+    /// finds out that the roster has changed since it was read here.
+    pub(crate) fn broadcast(&self, to: &Audience, event: &Arc<SharedEvent>) -> Offer {
+        let mut topics = self.shard(to.conversation).lock();
+        let Some(topic) = topics.get_mut(&to.conversation) else {
+            return Offer::Nothing;
+        };
+        if let Some(outdated) = topic.outdated_by(to) {
+            return outdated;
         }
+        for seat in topic.seated(to) {
+            seat.socket.offer(event);
+        }
+        Offer::Told { lagged: 0 }
     }
 
     /// Offers an event to every socket of a user.
@@ -430,20 +436,26 @@ impl Hub {
         }
     }
 
-    /// Offers an event once to every socket that sits in one of these
-    /// conversations, except to `except`.
+    /// Offers an event once to every socket in one of these audiences; the
+    /// conversations whose roster has to be read again.
     pub(crate) fn tell_acquaintances(
         &self,
-        conversations: &[ConversationId],
-        except: UserId,
+        audiences: &[Audience],
         event: &Arc<SharedEvent>,
-    ) {
+    ) -> Vec<ConversationId> {
         let mut told: Vec<Arc<Socket>> = Vec::new();
-        for id in conversations {
-            let topics = self.shard(*id).lock();
-            for seat in topics.get(id).into_iter().flat_map(|topic| &topic.seats) {
-                let known = told.iter().any(|other| Arc::ptr_eq(other, &seat.socket));
-                if !known && seat.socket.principal().user != except {
+        let mut outdated = Vec::new();
+        for to in audiences {
+            let mut topics = self.shard(to.conversation).lock();
+            let Some(topic) = topics.get_mut(&to.conversation) else {
+                continue;
+            };
+            if let Some(offer) = topic.outdated_by(to) {
+                outdated.extend((offer == Offer::Repair).then_some(to.conversation));
+                continue;
+            }
+            for seat in topic.seated(to) {
+                if !told.iter().any(|other| Arc::ptr_eq(other, &seat.socket)) {
                     told.push(Arc::clone(&seat.socket));
                 }
             }
@@ -451,6 +463,7 @@ impl Hub {
         for socket in told {
             socket.offer(event);
         }
+        outdated
     }
 
     /// Notes what every socket of a session has before it.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use ruggine_core::{ConversationId, Seq};
 
+use super::Offer;
 use super::event::SharedEvent;
 use super::socket::Socket;
+use crate::bus::Audience;
 
 /// A socket in a conversation.
 #[derive(Debug, Clone)]
@@ -75,6 +77,31 @@ impl Topic {
             }
         }
         lagged
+    }
+
+    /// What has to be done first when an audience was drawn from a newer roster
+    /// than the seats here.
+    pub(super) fn outdated_by(&mut self, to: &Audience) -> Option<Offer> {
+        let wanted = self.repair.map_or(0, |wanted| wanted.roster_version);
+        if wanted.max(to.roster_version) <= self.roster_version {
+            return None;
+        }
+        let target = Target {
+            head: self.head,
+            roster_version: to.roster_version,
+        };
+        Some(match self.want(target) {
+            true => Offer::Repair,
+            false => Offer::Repairing,
+        })
+    }
+
+    /// Those of an audience who sit here.
+    pub(super) fn seated(&self, to: &Audience) -> impl Iterator<Item = &Seat> {
+        let except = to.except;
+        self.seats
+            .iter()
+            .filter(move |seat| seat.socket.principal().user != except)
     }
 
     /// Asks for a repair that reaches at least this; `true` when none was under way.

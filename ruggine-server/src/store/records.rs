@@ -563,7 +563,12 @@ pub struct MovePosition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moved {
     /// The user's position is now here.
-    To(Seq),
+    To {
+        /// Where.
+        seq: Seq,
+        /// The roster's version then.
+        roster_version: u64,
+    },
     /// It stood there or further.
     Unmoved,
     /// No such conversation, or the user was never in it.

@@ -11,7 +11,7 @@ use ruggine_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::bus::{BusError, InstanceId, Notice, RosterDelta};
+use crate::bus::{Audience, BusError, InstanceId, Notice, RosterDelta};
 use crate::store::{ConversationHead, StoredRow};
 
 const VERSION: u8 = 1;
@@ -39,6 +39,7 @@ enum Wire {
     },
     Ephemeral {
         conversation: ConversationId,
+        roster_version: u64,
         except: UserId,
         event: Told,
     },
@@ -146,13 +147,10 @@ impl Wire {
                 user: *user,
                 conversation: *conversation,
             },
-            Notice::Ephemeral {
-                conversation,
-                except,
-                event,
-            } => Self::Ephemeral {
-                conversation: *conversation,
-                except: *except,
+            Notice::Ephemeral { to, event } => Self::Ephemeral {
+                conversation: to.conversation,
+                roster_version: to.roster_version,
+                except: to.except,
                 event: Told::of(event)?,
             },
             Notice::ForUser { user, event } => Self::ForUser {
@@ -189,11 +187,15 @@ impl From<Wire> for Notice {
             Wire::Joined { user, conversation } => Self::Joined { user, conversation },
             Wire::Ephemeral {
                 conversation,
+                roster_version,
                 except,
                 event,
             } => Self::Ephemeral {
-                conversation,
-                except,
+                to: Audience {
+                    conversation,
+                    roster_version,
+                    except,
+                },
                 event: event.into(),
             },
             Wire::ForUser { user, event } => Self::ForUser {

@@ -44,6 +44,14 @@ async fn positions(store: &dyn Store, id: ConversationId, who: Person) -> (u64, 
 }
 
 /// A group of ada and bob with ten rows.
+/// A position that was moved while the roster had this version.
+const fn moved_to(seq: u64, roster_version: u64) -> Moved {
+    Moved::To {
+        seq: Seq::new(seq),
+        roster_version,
+    }
+}
+
 async fn ten_rows(store: &dyn Store) -> (ConversationId, Person, Person) {
     let [ada, bob] = people(store).await;
     let id = group(store, ada, &[bob]).await;
@@ -181,7 +189,11 @@ pub async fn the_head_of_a_removed_member_is_frozen(store: Arc<dyn Store>) {
     assert_eq!(only_head(&*store, bob).await.head, left_at);
     assert_eq!(heads(&*store, bob, false).await.len(), 1);
     let moved = move_to(&*store, Delivered, bob, id, Seq::new(16)).await;
-    assert_eq!(moved, Moved::To(left_at), "cut to what they may see");
+    assert_eq!(
+        moved,
+        moved_to(left_at.get(), 2),
+        "cut to what they may see"
+    );
     assert_eq!(heads(&*store, bob, false).await, []);
 
     let effect = MemberEffect::Add(bob.user, Role::Member);
@@ -202,10 +214,10 @@ pub async fn positions_move_forward_only(store: Arc<dyn Store>) {
     let (id, _, bob) = ten_rows(&*store).await;
     for kind in [Delivered, Read] {
         for (to, expected) in [
-            (4, Moved::To(Seq::new(4))),
+            (4, moved_to(4, 1)),
             (4, Moved::Unmoved),
             (2, Moved::Unmoved),
-            (7, Moved::To(Seq::new(7))),
+            (7, moved_to(7, 1)),
             (0, Moved::Unmoved),
         ] {
             let moved = move_to(&*store, kind, bob, id, Seq::new(to)).await;
@@ -241,7 +253,7 @@ pub async fn a_position_beyond_the_head_is_cut_to_it(store: Arc<dyn Store>) {
     for kind in [Delivered, Read] {
         for to in [Seq::MAX, Seq::new(11)] {
             let moved = move_to(&*store, kind, bob, id, to).await;
-            assert!([Moved::To(Seq::new(10)), Moved::Unmoved].contains(&moved));
+            assert!([moved_to(10, 1), Moved::Unmoved].contains(&moved));
         }
     }
     assert_eq!(positions(&*store, id, bob).await, (10, 10));
@@ -254,9 +266,9 @@ pub async fn the_furthest_device_counts_for_the_user(store: Arc<dyn Store>) {
     let (id, _, laptop) = ten_rows(&*store).await;
     let phone = another_device(&*store, laptop.user).await;
     for (device, to, expected, furthest) in [
-        (laptop, 4, Moved::To(Seq::new(4)), 4),
+        (laptop, 4, moved_to(4, 1), 4),
         (phone, 3, Moved::Unmoved, 4),
-        (phone, 8, Moved::To(Seq::new(8)), 8),
+        (phone, 8, moved_to(8, 1), 8),
         (laptop, 7, Moved::Unmoved, 8),
     ] {
         let moved = move_to(&*store, Delivered, device, id, Seq::new(to)).await;
@@ -290,12 +302,12 @@ pub async fn moves_are_answered_in_their_order(store: Arc<dyn Store>) {
     });
     let moved = store.move_positions(moves.to_vec()).await.expect("moved");
     let expected = [
-        Moved::To(Seq::new(3)),
+        moved_to(3, 1),
         Moved::NotAMember,
         Moved::NotAMember,
         Moved::Unmoved,
-        Moved::To(Seq::new(10)),
-        Moved::To(Seq::new(9)),
+        moved_to(10, 1),
+        moved_to(9, 1),
     ];
     assert_eq!(moved, expected);
     assert_eq!(positions(&*store, id, bob).await, (9, 10));

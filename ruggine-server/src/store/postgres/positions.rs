@@ -78,6 +78,7 @@ struct Standing {
     /// The furthest of their devices.
     delivered: Seq,
     read: Seq,
+    roster_version: u64,
 }
 
 /// Cursors and positions to be written, the furthest of each.
@@ -140,7 +141,10 @@ impl Written {
         };
         if seq > *before {
             *before = seq;
-            Moved::To(seq)
+            Moved::To {
+                seq,
+                roster_version: standing.roster_version,
+            }
         } else {
             Moved::Unmoved
         }
@@ -153,7 +157,8 @@ async fn standings(
 ) -> StoreResult<HashMap<Member, Standing>> {
     let members: BTreeSet<Member> = moves.iter().map(|to| (to.conversation, to.user)).collect();
     let rows = sqlx::query(
-        "SELECT c.conv_id, asked.user_id, least(c.last_seq, stays.until) AS head,
+        "SELECT c.conv_id, asked.user_id, c.roster_version,
+                least(c.last_seq, stays.until) AS head,
                 coalesce((SELECT max(delivered) FROM device_cursors d
                           WHERE d.conv_id = c.conv_id AND d.user_id = asked.user_id), 0) AS delivered,
                 coalesce((SELECT seq FROM read_positions r
@@ -174,6 +179,7 @@ async fn standings(
             head: columns.seq("head")?,
             delivered: columns.seq("delivered")?,
             read: columns.seq("read_seq")?,
+            roster_version: columns.number("roster_version")?,
         };
         Ok(((columns.id("conv_id")?, columns.id("user_id")?), standing))
     })?;

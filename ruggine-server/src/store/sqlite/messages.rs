@@ -40,17 +40,16 @@ impl MessageStore for SqliteStore {
 
     async fn page(&self, query: PageQuery) -> StoreResult<Option<StoredPage>> {
         let mut reader = self.readers.acquire().await.map_err(store_error)?;
-        let Some((windows, last)) = windows(&mut reader, query.conversation, query.user).await?
-        else {
+        let Some(view) = view(&mut reader, query.conversation, query.user).await? else {
             return Ok(None);
         };
-        let plan = plan_page(&windows, last, query.start, query.rows_max);
+        let plan = plan_page(&view.windows, view.last, query.start, query.rows_max);
         let mut log = Log {
             connection: &mut reader,
             id: query.conversation,
         };
         Ok(Some(StoredPage {
-            head: visible_head(&windows, last),
+            head: visible_head(&view.windows, view.last),
             items: read_page(&mut log, &query, plan).await?,
         }))
     }
@@ -195,14 +194,22 @@ pub(super) async fn delete_batches(
     Ok(())
 }
 
-/// A user's windows and the log's newest number; `None` without any window.
-pub(super) async fn windows(
+/// What a user may see of a log.
+pub(super) struct View {
+    pub(super) windows: Vec<Window>,
+    /// The log's newest number.
+    pub(super) last: Seq,
+    pub(super) roster_version: u64,
+}
+
+/// What a user may see; `None` without any window.
+pub(super) async fn view(
     connection: &mut SqliteConnection,
     id: ConversationId,
     user: UserId,
-) -> StoreResult<Option<(Vec<Window>, Seq)>> {
+) -> StoreResult<Option<View>> {
     let rows = sqlx::query(
-        "SELECT m.from_seq, m.until_seq, c.last_seq
+        "SELECT m.from_seq, m.until_seq, c.last_seq, c.roster_version
          FROM members m JOIN conversations c ON c.conv_id = m.conv_id
          WHERE m.conv_id = ?1 AND m.user_id = ?2 ORDER BY m.from_seq",
     )
@@ -211,7 +218,7 @@ pub(super) async fn windows(
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
-    let mut last = Seq::ZERO;
+    let (mut last, mut roster_version) = (Seq::ZERO, 0);
     let mut windows = Vec::with_capacity(rows.len());
     for row in &rows {
         let columns = Columns {
@@ -220,8 +227,13 @@ pub(super) async fn windows(
         };
         windows.push(columns.window()?);
         last = columns.seq("last_seq")?;
+        roster_version = columns.number("roster_version")?;
     }
-    Ok((!windows.is_empty()).then_some((windows, last)))
+    Ok((!windows.is_empty()).then_some(View {
+        windows,
+        last,
+        roster_version,
+    }))
 }
 
 struct Log<'a> {

@@ -3,7 +3,7 @@
 use ruggine_core::{ConversationId, Seq, UserId};
 use sqlx::sqlite::SqliteConnection;
 
-use super::messages::windows;
+use super::messages::view;
 use super::rows::{Columns, integer};
 use super::{SqliteStore, store_error};
 use crate::store::window::visible_head;
@@ -62,13 +62,20 @@ impl PositionStore for SqliteStore {
         let mut tx = writing.begin().await?;
         let mut outcomes = Vec::with_capacity(moves.len());
         for to in &moves {
-            outcomes.push(match windows(&mut tx, to.conversation, to.user).await? {
+            outcomes.push(match view(&mut tx, to.conversation, to.user).await? {
                 None => Moved::NotAMember,
-                Some((windows, last)) => {
-                    let seq = to.seq.min(visible_head(&windows, last));
-                    match to.kind {
+                Some(view) => {
+                    let seq = to.seq.min(visible_head(&view.windows, view.last));
+                    let has_moved = match to.kind {
                         PositionKind::Delivered => deliver(&mut tx, to, seq).await?,
                         PositionKind::Read => read(&mut tx, to, seq).await?,
+                    };
+                    match has_moved {
+                        true => Moved::To {
+                            seq,
+                            roster_version: view.roster_version,
+                        },
+                        false => Moved::Unmoved,
                     }
                 }
             });
@@ -82,7 +89,7 @@ async fn deliver(
     connection: &mut SqliteConnection,
     to: &MovePosition,
     seq: Seq,
-) -> StoreResult<Moved> {
+) -> StoreResult<bool> {
     let before = delivered(connection, to.conversation, to.user).await?;
     sqlx::query(
         "INSERT INTO device_cursors (device_id, conv_id, user_id, delivered) VALUES (?1, ?2, ?3, ?4)
@@ -95,11 +102,7 @@ async fn deliver(
     .execute(connection)
     .await
     .map_err(store_error)?;
-    Ok(if seq > before {
-        Moved::To(seq)
-    } else {
-        Moved::Unmoved
-    })
+    Ok(seq > before)
 }
 
 async fn delivered(
@@ -123,11 +126,7 @@ async fn delivered(
     .seq("delivered")
 }
 
-async fn read(
-    connection: &mut SqliteConnection,
-    to: &MovePosition,
-    seq: Seq,
-) -> StoreResult<Moved> {
+async fn read(connection: &mut SqliteConnection, to: &MovePosition, seq: Seq) -> StoreResult<bool> {
     let moved = sqlx::query(
         "INSERT INTO read_positions (user_id, conv_id, seq) VALUES (?1, ?2, ?3)
          ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
@@ -149,10 +148,6 @@ async fn read(
     .execute(connection)
     .await
     .map_err(store_error)?;
-    Ok(match moved.rows_affected() {
-        0 => Moved::Unmoved,
-        // The position before the first row is where everybody begins.
-        _ if seq == Seq::ZERO => Moved::Unmoved,
-        _ => Moved::To(seq),
-    })
+    // The position before the first row is where everybody begins.
+    Ok(moved.rows_affected() > 0 && seq > Seq::ZERO)
 }
