@@ -4,6 +4,9 @@
 //!   records into envelope v1 and opens them again.
 //! - feature `auth`: [`password`] hashing with Argon2id, and opaque [`token`]s
 //!   of which only a hash is stored.
+//! - feature `e2ee`: what is between devices. [`identity`] says which devices
+//!   are whose, [`mls`] is a conversation's group as one device has it.
+//! - feature `delivery`: [`delivery`] is what a server can check of that.
 //!
 //! Secrets are wiped when dropped, print as `[redacted]` and are compared in
 //! constant time.
@@ -32,8 +35,14 @@
 
 #[cfg(feature = "at-rest")]
 pub mod at_rest;
+#[cfg(feature = "delivery")]
+pub mod delivery;
+#[cfg(feature = "e2ee")]
+pub mod identity;
 #[cfg(feature = "at-rest")]
 mod kdf;
+#[cfg(feature = "e2ee")]
+pub mod mls;
 #[cfg(feature = "auth")]
 pub mod password;
 pub mod random;
