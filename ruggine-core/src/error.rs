@@ -71,6 +71,12 @@ wire_enum! {
         StaleEpoch = "stale_epoch",
         /// The stored record could not be opened.
         Undecryptable = "undecryptable",
+        /// The device list does not follow the newest one that is stored.
+        IdentityConflict = "identity_conflict",
+        /// The device list is not well-formed, or breaks a rule.
+        InvalidIdentity = "invalid_identity",
+        /// A key package is not well-formed, or breaks a rule.
+        InvalidKeyPackage = "invalid_key_package",
 
         /// Too many requests; wait for `retry_after_ms`.
         RateLimited = "rate_limited",
@@ -121,6 +127,9 @@ impl ErrorCode {
             Self::IdempotencyConflict => 4003,
             Self::StaleEpoch => 4004,
             Self::Undecryptable => 4005,
+            Self::IdentityConflict => 4006,
+            Self::InvalidIdentity => 4007,
+            Self::InvalidKeyPackage => 4008,
             Self::RateLimited => 5001,
             Self::Overloaded => 5002,
             Self::TooManyConnections => 5003,

@@ -39,6 +39,17 @@ pub const CONVERSATIONS_PER_USER: usize = 5_000;
 pub const GROUP_MEMBERS_MAX: usize = 100_000;
 /// Users in one `presence.query`.
 pub const PRESENCE_QUERY_MAX: usize = 100;
+/// Users in one `identity.get`.
+pub const IDENTITY_QUERY_MAX: usize = 100;
+/// Device lists of one user in one answer.
+pub const DEVICE_LISTS_PER_USER: usize = 20;
+/// Bytes of device lists in one answer.
+pub const DEVICE_LISTS_BYTES_MAX: usize = 256 * 1024;
+/// Key packages in one `key_package.publish`, with the one of last resort.
+pub const KEY_PACKAGES_PER_REQUEST: usize = 51;
+/// Key packages of one suite that the server keeps for a device, besides the
+/// one of last resort.
+pub const KEY_PACKAGES_MAX: u32 = 100;
 /// Mentions in one text.
 pub const MENTIONS_MAX: usize = 100;
 /// Bytes of a conversation's title.

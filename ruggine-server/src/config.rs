@@ -63,6 +63,10 @@ pub struct Limits {
     pub typing_interval: Duration,
     /// Other requests a second of one device.
     pub requests_per_second: u32,
+    /// Times an hour that one user may claim key packages of another.
+    pub claims_per_hour: u32,
+    /// Times a day that one user may claim key packages of another.
+    pub claims_per_day: u32,
     /// Failed logins of one account in a minute before further ones must wait.
     pub login_failures_per_account: u32,
     /// Logins a minute from one address.
@@ -104,6 +108,8 @@ impl Default for Limits {
             send_burst: 60,
             typing_interval: Duration::from_secs(3),
             requests_per_second: 50,
+            claims_per_hour: 20,
+            claims_per_day: 100,
             login_failures_per_account: 5,
             logins_per_address: 20,
             registrations_per_address: 10,
@@ -135,6 +141,8 @@ impl Limits {
             send_burst: MANY,
             typing_interval: Duration::from_nanos(1),
             requests_per_second: MANY,
+            claims_per_hour: MANY,
+            claims_per_day: MANY,
             login_failures_per_account: MANY,
             logins_per_address: MANY,
             registrations_per_address: MANY,

@@ -10,9 +10,11 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use parking_lot::Mutex;
-use ruggine_core::{ConversationId, DeviceId, Timestamp};
+use ruggine_core::{ConversationId, DeviceId, Timestamp, UserId};
 
 use crate::config::Limits;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A rate per key.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub(crate) struct RateLimits {
     pub(crate) sends: Rate<DeviceId>,
     pub(crate) requests: Rate<DeviceId>,
     pub(crate) typing: Rate<(DeviceId, ConversationId)>,
+    /// Claims of key packages, by who claims and from whom.
+    pub(crate) claims: Claims,
     pub(crate) logins: Rate<IpAddr>,
     pub(crate) registrations: Rate<IpAddr>,
     pub(crate) failures: LoginFailures,
@@ -68,6 +72,7 @@ impl RateLimits {
                     // A report that the user stopped may follow at once.
                     .allow_burst(at_least_one(2)),
             ),
+            claims: Claims::new(limits),
             logins: Rate::new(Quota::per_minute(at_least_one(limits.logins_per_address))),
             registrations: Rate::new(Quota::per_hour(at_least_one(
                 limits.registrations_per_address,
@@ -81,6 +86,7 @@ impl RateLimits {
         self.sends.shrink();
         self.requests.shrink();
         self.typing.shrink();
+        self.claims.shrink();
         self.logins.shrink();
         self.registrations.shrink();
         self.failures.shrink(now);
@@ -89,6 +95,39 @@ impl RateLimits {
 
 fn at_least_one(count: u32) -> NonZeroU32 {
     NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+}
+
+/// How often one user may claim key packages of another: a burst that an hour
+/// gives back, and less in a day than its hours would.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    hourly: Rate<(UserId, UserId)>,
+    daily: Rate<(UserId, UserId)>,
+}
+
+impl Claims {
+    fn new(limits: &Limits) -> Self {
+        let per_day = at_least_one(limits.claims_per_day);
+        let daily = Quota::with_period(DAY / per_day.get())
+            .unwrap_or_else(|| Quota::per_hour(per_day))
+            .allow_burst(per_day);
+        Self {
+            hourly: Rate::new(Quota::per_hour(at_least_one(limits.claims_per_hour))),
+            daily: Rate::new(daily),
+        }
+    }
+
+    pub(crate) fn check(&self, claimer: UserId, of: UserId) -> Result<(), RetryAfter> {
+        let pair = (claimer, of);
+        // What the hour refuses is not counted for the day.
+        self.hourly.check(&pair)?;
+        self.daily.check(&pair)
+    }
+
+    fn shrink(&self) {
+        self.hourly.shrink();
+        self.daily.shrink();
+    }
 }
 
 /// Failed logins per account: so many in a minute, then a wait that doubles
@@ -211,6 +250,27 @@ mod tests {
         assert_eq!(failures.attempt("ada", now), Ok(()));
         let RetryAfter(wait) = failures.attempt("ada", now).unwrap_err();
         assert_eq!(wait.as_secs(), 120);
+    }
+
+    #[test]
+    fn claims_end_with_the_hour_and_with_the_day() {
+        let now = Timestamp::from_millis(1_000_000);
+        let [ada, bob, eve] = [(); 3].map(|()| UserId::new(now));
+        for (per_hour, per_day, longest) in [(2, 9, 30), (9, 2, 12 * 60)] {
+            let claims = Claims::new(&Limits {
+                claims_per_hour: per_hour,
+                claims_per_day: per_day,
+                ..Limits::default()
+            });
+            for _ in 0..2 {
+                assert_eq!(claims.check(ada, bob), Ok(()));
+            }
+            let RetryAfter(wait) = claims.check(ada, bob).unwrap_err();
+            let longest = Duration::from_secs(longest * 60);
+            assert!(wait > longest / 2 && wait <= longest, "{wait:?}");
+            assert_eq!(claims.check(ada, eve), Ok(()));
+            assert_eq!(claims.check(bob, ada), Ok(()));
+        }
     }
 
     #[test]

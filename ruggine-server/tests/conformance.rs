@@ -83,7 +83,7 @@ mod bus_in_one_process {
 mod the_suites {
     const STORE: &str = include_str!("../src/store/mod.rs");
     const STORE_LIST: &str = include_str!("../src/store/conformance/mod.rs");
-    const STORE_CASES: [&str; 12] = [
+    const STORE_CASES: [&str; 14] = [
         include_str!("../src/store/conformance/accounts.rs"),
         include_str!("../src/store/conformance/sessions.rs"),
         include_str!("../src/store/conformance/creation.rs"),
@@ -95,6 +95,8 @@ mod the_suites {
         include_str!("../src/store/conformance/announcing.rs"),
         include_str!("../src/store/conformance/pages.rs"),
         include_str!("../src/store/conformance/positions.rs"),
+        include_str!("../src/store/conformance/identities.rs"),
+        include_str!("../src/store/conformance/key_packages.rs"),
         include_str!("../src/store/conformance/maintenance.rs"),
     ];
     const BUS: &str = include_str!("../src/bus/mod.rs");

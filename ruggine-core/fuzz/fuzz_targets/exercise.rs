@@ -2,7 +2,8 @@
 //! hold of whatever it accepts. The fuzz target and the tests share it.
 
 use ruggine_core::api::{
-    Method, Operation, account, conversation, member, message, position, presence, session, sync,
+    Method, Operation, account, conversation, identity, key_package, member, message, position,
+    presence, session, sync,
 };
 use ruggine_core::codec::{Encoding, Raw};
 use ruggine_core::content::{ContentError, Notice};

@@ -8,6 +8,8 @@
 
 pub mod account;
 pub mod conversation;
+pub mod identity;
+pub mod key_package;
 pub mod member;
 pub mod message;
 pub mod position;
@@ -102,6 +104,16 @@ macro_rules! for_each_operation {
             TypingSet "typing.set" presence::SetTyping => Done, Session, Reads;
             /// Asks which users are online.
             PresenceQuery "presence.query" presence::Query => presence::Presences, Session, Reads;
+            /// Publishes the next version of the caller's device list.
+            IdentityPublish "identity.publish" identity::Publish => identity::Published, Session, Writes;
+            /// Returns the device lists of users that are newer than the known ones.
+            IdentityGet "identity.get" identity::Get => identity::Lists, Session, Reads;
+            /// Leaves key packages of the calling device with the server.
+            KeyPackagePublish "key_package.publish" key_package::Publish => key_package::Stock, Session, Writes;
+            /// Says how many key packages of the calling device are left.
+            KeyPackageStock "key_package.stock" key_package::StockRequest => key_package::Stock, Session, Reads;
+            /// Takes one key package of each device of a user.
+            KeyPackageClaim "key_package.claim" key_package::Claim => key_package::Claimed, Session, Writes;
             /// Opens a WebSocket's session and reports what is new.
             Hello "hello" sync::Hello => sync::Heads, Public, Reads;
             /// Continues the report of `hello`, or repeats it.

@@ -1,7 +1,8 @@
 //! Nothing is read by position: an array is no frame, no request and no response.
 
 use ruggine_core::api::{
-    Done, account, conversation, member, message, position, presence, session, sync,
+    Done, account, conversation, identity, key_package, member, message, position, presence,
+    session, sync,
 };
 use ruggine_core::codec::{BoundsError, DecodeError, Encoding};
 use ruggine_core::event::Event;

@@ -1,7 +1,8 @@
 //! Nulls: as good as absent where a field may be, and an error where a value is needed.
 
 use ruggine_core::api::{
-    Done, account, conversation, member, message, position, presence, session, sync,
+    Done, account, conversation, identity, key_package, member, message, position, presence,
+    session, sync,
 };
 use ruggine_core::codec::Encoding;
 use ruggine_core::event::Event;

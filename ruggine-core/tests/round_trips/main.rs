@@ -2,6 +2,7 @@
 //! out or reorders within the rules does no harm.
 
 mod back;
+mod keys;
 mod newer;
 mod order;
 mod panics;

@@ -32,7 +32,7 @@ fn secret() -> impl Strategy<Value = SecretText> {
     text().prop_map(SecretText::new)
 }
 
-fn blob() -> impl Strategy<Value = Blob> {
+pub(crate) fn blob() -> impl Strategy<Value = Blob> {
     vec(any::<u8>(), 0..80).prop_map(Blob::from)
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn user_id() -> impl Strategy<Value = UserId> {
     any::<[u8; 16]>().prop_map(UserId::from_bytes)
 }
 
-fn device_id() -> impl Strategy<Value = DeviceId> {
+pub(crate) fn device_id() -> impl Strategy<Value = DeviceId> {
     any::<[u8; 16]>().prop_map(DeviceId::from_bytes)
 }
 

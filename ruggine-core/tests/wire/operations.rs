@@ -1,7 +1,8 @@
 //! Every operation of the table.
 
 use ruggine_core::api::{
-    Method, Operation, account, conversation, member, message, position, presence, session, sync,
+    Method, Operation, account, conversation, identity, key_package, member, message, position,
+    presence, session, sync,
 };
 use ruggine_core::for_each_operation;
 

@@ -11,7 +11,8 @@ use futures_util::future::BoxFuture;
 use ruggine_core::ErrorCode;
 use ruggine_core::api::message::{PageRequest, Send};
 use ruggine_core::api::{
-    Method, account, conversation, member, message, position, presence, session, sync,
+    Method, account, conversation, identity, key_package, member, message, position, presence,
+    session, sync,
 };
 use ruggine_core::codec::{Encoding, Raw};
 use ruggine_core::frame::ResultFrame;

@@ -126,6 +126,18 @@ const fn texts(code: ErrorCode) -> (&'static str, &'static str) {
             "The stored message cannot be opened.",
             "Il messaggio conservato non si può aprire.",
         ),
+        C::IdentityConflict => (
+            "Another device has changed the device list meanwhile: read it, and change it anew.",
+            "Un altro dispositivo ha cambiato intanto l'elenco dei dispositivi: leggilo e cambialo di nuovo.",
+        ),
+        C::InvalidIdentity => (
+            "The device list is not valid.",
+            "L'elenco dei dispositivi non è valido.",
+        ),
+        C::InvalidKeyPackage => (
+            "The key package is not valid.",
+            "Il pacchetto di chiavi non è valido.",
+        ),
         C::RateLimited => (
             "Too many requests: wait a moment.",
             "Troppe richieste: attendi un momento.",

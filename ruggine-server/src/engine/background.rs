@@ -24,9 +24,10 @@ const SWEPT_BY_ALL: u32 = 2;
 /// How long the relay waits for its hints to go out.
 const GOING_OUT: Duration = Duration::from_secs(2);
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
-/// How long expired tokens are kept: the clock of this instance may run ahead of
-/// those of the others, and must not log their users out.
-const TOKEN_LEEWAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long what has expired is kept: the clock of this instance may run ahead of
+/// those of the others. It must not log their users out, nor forget a key package
+/// that they would take once more.
+const LEEWAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn spawn(engine: &Engine, notices: Notices) {
     let tasks = &engine.0.tasks;
@@ -242,10 +243,13 @@ impl Engine {
         while self.pause(HOUSEKEEPING).await {
             let now = self.0.clock.now();
             self.0.rates.shrink(now);
-            let leeway = i64::try_from(TOKEN_LEEWAY.as_millis()).unwrap_or(0);
+            let leeway = i64::try_from(LEEWAY.as_millis()).unwrap_or(0);
             let before = Timestamp::from_millis(now.as_millis().saturating_sub(leeway));
             if let Err(error) = self.0.store.purge_tokens(before).await {
                 tracing::warn!(%error, "expired tokens could not be deleted");
+            }
+            if let Err(error) = self.0.store.purge_key_packages(before).await {
+                tracing::warn!(%error, "expired key packages could not be deleted");
             }
         }
     }

@@ -13,6 +13,8 @@ mod conversations;
 mod error;
 mod fanout;
 mod following;
+mod identities;
+mod key_packages;
 mod lane;
 mod members;
 mod messages;
@@ -31,6 +33,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use ruggine_core::api::{Access, Effect, Method, Operation};
 use ruggine_core::{Clock, ConversationId, ErrorCode, Incarnation};
+use ruggine_crypto::mls::DefaultCrypto;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -123,6 +126,8 @@ struct Inner {
     authenticator: Arc<dyn DynAuthenticator>,
     hooks: Option<Arc<dyn DynHooks>>,
     sealer: Arc<Sealer>,
+    /// With which what devices publish is checked.
+    crypto: Arc<DefaultCrypto>,
     clock: Arc<dyn Clock>,
     metrics: Arc<dyn Metrics>,
     hub: Hub,

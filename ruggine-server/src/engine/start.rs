@@ -128,6 +128,7 @@ impl Engine {
             authenticator,
             hooks: parts.hooks,
             sealer,
+            crypto: Arc::default(),
             clock: parts.clock,
             metrics: parts.metrics,
             hub: Hub::new(parts.config.large_group),

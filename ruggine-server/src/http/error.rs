@@ -41,6 +41,7 @@ const fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ConversationExists
         | ErrorCode::IdempotencyConflict
         | ErrorCode::StaleEpoch
+        | ErrorCode::IdentityConflict
         | ErrorCode::DeviceRestored => StatusCode::CONFLICT,
         ErrorCode::FrameTooLarge | ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::RateLimited | ErrorCode::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,

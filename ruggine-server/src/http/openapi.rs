@@ -6,7 +6,8 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use ruggine_core::api::{
-    Access, Done, Method, account, conversation, member, message, position, presence, session, sync,
+    Access, Done, Method, account, conversation, identity, key_package, member, message, position,
+    presence, session, sync,
 };
 use ruggine_core::event::describe_events;
 use ruggine_core::{ApiError, ErrorCode};

@@ -1,4 +1,4 @@
-//! The seam to a database: six narrow traits, each method one atomic step.
+//! The seam to a database: eight narrow traits, each method one atomic step.
 //!
 //! A step either happened whole and is on stable storage, or nothing of it did;
 //! only a database that is lost in the middle of a commit can leave open which.
@@ -6,11 +6,14 @@
 //! these promises is judged by the `conformance` suite of the `testing` feature;
 //! no method is without a case in it.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod chaining;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod judging;
+mod key_records;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod paging;
 #[cfg(feature = "postgres")]
@@ -22,11 +25,13 @@ mod window;
 
 use std::collections::HashSet;
 
+use ruggine_core::api::key_package::SuiteStock;
 use ruggine_core::name::Username;
 use ruggine_core::{ConversationId, DeviceId, Incarnation, Seq, SessionId, Timestamp, UserId};
 use ruggine_crypto::token::TokenHash;
 
 pub use error::{OpenStoreError, Source, StoreError};
+pub use key_records::*;
 pub use records::*;
 pub use window::{Segment, Window, plan_page};
 
@@ -159,6 +164,46 @@ seam! {
 }
 
 seam! {
+    /// What people say about their devices. A list that is stored is never
+    /// changed and never deleted.
+    pub trait IdentityStore / DynIdentityStore {
+        /// Appends a device list that follows the user's newest one. Of two that
+        /// follow the same one, one is appended.
+        async fn append_device_list(&self, list: NewDeviceList) -> StoreResult<AppendList>;
+
+        /// Of each of these users the lists after a version, ascending and at
+        /// most `per_user`, in the order of the question.
+        async fn device_lists(&self, known: Vec<(UserId, u64)>, per_user: usize) -> StoreResult<Vec<StoredDeviceList>>;
+
+        /// A user's newest list.
+        async fn newest_device_list(&self, user: UserId) -> StoreResult<Option<StoredDeviceList>>;
+    }
+}
+
+seam! {
+    /// What devices leave so that others can add them to a group.
+    pub trait KeyPackageStore / DynKeyPackageStore {
+        /// Stores packages of a device, all or none. A package of last resort
+        /// replaces the one of its suite, and what the device left under another
+        /// certificate is withdrawn.
+        async fn store_key_packages(&self, new: NewKeyPackages) -> StoreResult<StoreKeyPackages>;
+
+        /// What a device has of each suite at `at`, of suites of which it has any.
+        async fn key_package_stock(&self, owner: CertifiedDevice, at: Timestamp) -> StoreResult<Vec<SuiteStock>>;
+
+        /// Takes one unexpired package of each device, in the order of the
+        /// question; a device without any is left out. A package is given to
+        /// nobody else, but for those of last resort, which are given only where
+        /// there is no other.
+        async fn claim_key_packages(&self, claim: ClaimKeyPackages) -> StoreResult<Vec<ClaimedKeyPackage>>;
+
+        /// Forgets packages that have expired at `at`, also spent ones, some at
+        /// a time; how many.
+        async fn purge_key_packages(&self, at: Timestamp) -> StoreResult<u64>;
+    }
+}
+
+seam! {
     /// The database as a whole.
     pub trait Maintenance / DynMaintenance {
         /// The log's identity and the durability in force.
@@ -198,6 +243,8 @@ pub trait Store:
     + DynConversationStore
     + DynMessageStore
     + DynPositionStore
+    + DynIdentityStore
+    + DynKeyPackageStore
     + DynMaintenance
     + std::fmt::Debug
 {

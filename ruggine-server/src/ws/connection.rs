@@ -223,7 +223,8 @@ impl Connection {
                 return Ok(());
             }
         };
-        let pages = (method == Method::MessagePage).then(|| Arc::clone(one_page));
+        let is_page = matches!(method, Method::MessagePage | Method::IdentityGet);
+        let pages = is_page.then(|| Arc::clone(one_page));
         let mut reply: BoxFuture<'static, Reply> = Box::pin(async move {
             // One page at a time: the next is read when the last was sent.
             let permit = match pages {

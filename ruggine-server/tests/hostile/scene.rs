@@ -95,6 +95,7 @@ impl Scene {
                     (SELECT count(*) FROM tokens), (SELECT count(*) FROM conversations),
                     (SELECT count(*) FROM members), (SELECT count(*) FROM messages),
                     (SELECT count(*) FROM device_cursors), (SELECT count(*) FROM read_positions),
+                    (SELECT count(*) FROM device_lists), (SELECT count(*) FROM key_packages),
                     (SELECT sum(last_seq) FROM conversations),
                     (SELECT count(*) FROM sessions WHERE revoked_at IS NULL),
                     (SELECT sum(write_counter) FROM devices)",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ruggine_core::ErrorCode;
+use ruggine_core::api::key_package::Claim;
 use ruggine_core::api::presence::SetTyping;
 use ruggine_core::api::session::Refresh;
 use ruggine_core::codec::Encoding;
@@ -141,4 +142,30 @@ async fn a_device_asks_its_burst_and_then_at_its_rate() {
     socket.hello(ada.token()).await.unwrap();
     tokio::time::sleep(wait).await;
     http.call(look_up("ada")).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_user_claims_key_packages_of_another_so_often_and_no_more() {
+    let minutes = |count: u64| Duration::from_secs(count * 60);
+    for (per_hour, per_day, period) in [(2, 9, minutes(30)), (9, 2, minutes(12 * 60))] {
+        let server = limited(|limits| {
+            limits.claims_per_hour = per_hour;
+            limits.claims_per_day = per_day;
+        })
+        .start()
+        .await;
+        let ada = server.register("ada").await;
+        let phone = server.another_device(&ada).await;
+        let bob = server.register("bob").await;
+        let of = |user| Claim { user, suite: 1 };
+        let http = server.http_of(&ada);
+        let (_, refused) = exhaust(2, period, || http.call(of(bob.user()))).await;
+        wait_of(&refused, ErrorCode::RateLimited, period);
+        // It is a matter of the two users, whatever the device.
+        let phone = server.http_of(&phone);
+        let refused = phone.call(of(bob.user())).await.unwrap_err();
+        wait_of(&refused, ErrorCode::RateLimited, period);
+        phone.call(of(ada.user())).await.unwrap();
+        server.http_of(&bob).call(of(ada.user())).await.unwrap();
+    }
 }

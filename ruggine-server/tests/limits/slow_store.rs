@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use ruggine_core::api::key_package::SuiteStock;
 use ruggine_core::name::Username;
 use ruggine_core::{ConversationId, DeviceId, Incarnation, Seq, SessionId, Timestamp, UserId};
 use ruggine_crypto::token::TokenHash;
@@ -118,6 +119,17 @@ forward! {
     DynPositionStore {
         device_heads(query: HeadsQuery) -> StoreResult<Vec<HeadRecord>>;
         move_positions(moves: Vec<MovePosition>) -> StoreResult<Vec<Moved>>;
+    }
+    DynIdentityStore {
+        append_device_list(list: NewDeviceList) -> StoreResult<AppendList>;
+        device_lists(known: Vec<(UserId, u64)>, per_user: usize) -> StoreResult<Vec<StoredDeviceList>>;
+        newest_device_list(user: UserId) -> StoreResult<Option<StoredDeviceList>>;
+    }
+    DynKeyPackageStore {
+        store_key_packages(new: NewKeyPackages) -> StoreResult<StoreKeyPackages>;
+        key_package_stock(owner: CertifiedDevice, at: Timestamp) -> StoreResult<Vec<SuiteStock>>;
+        claim_key_packages(claim: ClaimKeyPackages) -> StoreResult<Vec<ClaimedKeyPackage>>;
+        purge_key_packages(at: Timestamp) -> StoreResult<u64>;
     }
 }
 

@@ -5,7 +5,7 @@ use ruggine_core::api::conversation::{self, Conversation, Focus, Role};
 use ruggine_core::api::message::{Fetch, PageRequest, Send};
 use ruggine_core::api::session::{self, LogOut, Refresh, Revoke};
 use ruggine_core::api::sync::HeadsRequest;
-use ruggine_core::api::{Operation, member, position, presence};
+use ruggine_core::api::{Operation, identity, key_package, member, position, presence};
 use ruggine_core::content::{Content, Title};
 use ruggine_core::secret::SecretText;
 use ruggine_core::{ApiError, Blob, ConversationId, Seq, UserId};
@@ -219,6 +219,7 @@ pub(crate) async fn use_everything(
             .unwrap();
         client.call(HeadsRequest::default()).await.unwrap();
         let user = bob.user.id;
+        use_keys(&mut client, user).await;
         client
             .call(member::List {
                 conversation,
@@ -277,6 +278,25 @@ pub(crate) async fn use_everything(
         socket.hello(&SecretText::new(PASSWORD)).await.unwrap_err();
     }
     tokens
+}
+
+/// Asks for keys of somebody who has none, and publishes what are none.
+async fn use_keys(client: &mut Client, user: UserId) {
+    let nonsense = || Blob::from(MESSAGE.as_bytes().to_vec());
+    let list = nonsense();
+    client.call(identity::Publish { list }).await.unwrap_err();
+    let users = vec![identity::Known { user, after: 0 }];
+    client.call(identity::Get { users }).await.unwrap();
+    let leave = key_package::Publish {
+        packages: vec![nonsense()],
+        last_resort: Some(nonsense()),
+    };
+    client.call(leave).await.unwrap_err();
+    client.call(key_package::StockRequest {}).await.unwrap();
+    let claim = |user| key_package::Claim { user, suite: 1 };
+    client.call(claim(user)).await.unwrap();
+    let nobody = UserId::from_bytes([9; 16]);
+    client.call(claim(nobody)).await.unwrap_err();
 }
 
 fn tokens_of(tokens: &session::Tokens, keep: &mut impl FnMut(&Login), like: &Login) {

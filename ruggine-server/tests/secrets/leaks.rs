@@ -150,6 +150,9 @@ fn panic_bait(method: Method, ada: &Login, conversation: ConversationId) -> Valu
             "user": ada.user.id,
             "role": "admin",
             "active": true,
+            "list": "YQ",
+            "packages": [],
+            "suite": 1,
         }),
     }
 }

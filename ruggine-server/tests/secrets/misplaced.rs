@@ -10,7 +10,7 @@ use super::requests::BOTH;
 /// Puts a text where others belong: into every field of every operation, and
 /// into every part of a request. No answer may repeat it.
 pub(crate) async fn misplace(server: &TestServer, ada: &Login, text: &str) {
-    const FIELDS: [&str; 31] = [
+    const FIELDS: [&str; 35] = [
         "id",
         "kind",
         "mode",
@@ -40,6 +40,10 @@ pub(crate) async fn misplace(server: &TestServer, ada: &Login, text: &str) {
         "display_name",
         "device_name",
         "device",
+        "list",
+        "packages",
+        "last_resort",
+        "suite",
         "unknown",
         "method",
     ];

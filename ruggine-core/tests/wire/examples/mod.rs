@@ -2,6 +2,7 @@
 
 mod accounts;
 mod conversations;
+mod keys;
 mod messages;
 mod sync;
 

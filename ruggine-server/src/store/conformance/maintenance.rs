@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ruggine_core::api::message::PageStart;
-use ruggine_core::{Seq, SessionId, UserId};
+use ruggine_core::{Blob, Seq, SessionId, UserId};
 use ruggine_crypto::token::TokenKind;
 
 use super::fixture::{
@@ -14,8 +14,9 @@ use super::fixture::{
 };
 use super::reads::query;
 use crate::store::{
-    Append, BatchId, ChangeRoster, HeadsQuery, LoginDevice, MemberEffect, MovePosition,
-    PositionKind, RotateTokens, SealedText, Store, StoreError,
+    Append, BatchId, CertifiedDevice, ChangeRoster, ClaimKeyPackages, HeadsQuery, LoginDevice,
+    MemberEffect, MovePosition, NewDeviceList, NewKeyPackages, PositionKind, RotateTokens,
+    SealedText, Store, StoreError,
 };
 
 /// There is somewhere to write.
@@ -252,6 +253,43 @@ pub async fn every_step_fails_once_the_store_is_closed(store: Arc<dyn Store>) {
         seq: Seq::new(1),
     };
     failed("move_positions", store.move_positions(vec![to]).await);
+
+    let list = NewDeviceList {
+        user,
+        version: 1,
+        previous: [0; 32],
+        hash: [1; 32],
+        account: [2; 32],
+        devices: vec![device],
+        body: Blob::default(),
+        at: NOW,
+    };
+    failed("append_device_list", store.append_device_list(list).await);
+    failed("device_lists", store.device_lists(vec![(user, 0)], 1).await);
+    failed("newest_device_list", store.newest_device_list(user).await);
+    let owner = CertifiedDevice {
+        user,
+        device,
+        certificate: Blob::default(),
+    };
+    let new = NewKeyPackages {
+        owner: owner.clone(),
+        packages: Vec::new(),
+        most: 1,
+        at: NOW,
+    };
+    failed("store_key_packages", store.store_key_packages(new).await);
+    failed(
+        "key_package_stock",
+        store.key_package_stock(owner.clone(), NOW).await,
+    );
+    let claim = ClaimKeyPackages {
+        owners: vec![owner],
+        suite: 1,
+        at: NOW,
+    };
+    failed("claim_key_packages", store.claim_key_packages(claim).await);
+    failed("purge_key_packages", store.purge_key_packages(NOW).await);
 
     store.close().await;
 }

@@ -13,6 +13,8 @@ pub mod announcing;
 pub mod conversations;
 pub mod creation;
 mod fixture;
+pub mod identities;
+pub mod key_packages;
 pub mod maintenance;
 pub mod messages;
 pub mod pages;
@@ -168,6 +170,28 @@ macro_rules! store_conformance {
                 the_furthest_device_counts_for_the_user,
                 moves_are_answered_in_their_order,
                 positions_moved_by_many_at_once_end_at_the_furthest;
+            identities:
+                a_device_list_is_stored_as_it_was_given,
+                device_lists_are_read_in_their_order_from_where_they_are_known,
+                the_newest_device_list_appended_again_existed,
+                a_device_list_that_does_not_follow_is_a_conflict,
+                a_device_list_with_a_foreign_device_is_not_stored,
+                of_device_lists_that_follow_the_same_one_exactly_one_stays,
+                a_device_list_appended_by_many_at_once_is_stored_once;
+            key_packages:
+                key_packages_are_counted_by_suite,
+                a_key_package_is_handed_out_once,
+                a_key_package_of_last_resort_is_handed_out_last_and_again,
+                key_packages_of_several_devices_are_claimed_together,
+                of_claims_at_once_no_two_are_given_one_key_package,
+                a_claim_concerns_one_suite_and_one_certificate,
+                a_key_package_that_has_expired_is_neither_counted_nor_given,
+                a_key_package_stored_before_is_known,
+                a_key_package_of_last_resort_replaces_the_earlier_one,
+                a_device_has_no_more_key_packages_of_a_suite_than_it_may,
+                key_packages_stored_at_once_are_no_more_than_may_be,
+                key_packages_under_an_earlier_certificate_are_withdrawn,
+                purging_forgets_expired_key_packages_only;
             maintenance:
                 a_store_has_at_least_one_lane,
                 the_facts_stay_the_same,

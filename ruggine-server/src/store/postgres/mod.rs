@@ -10,6 +10,8 @@ mod append;
 mod conversations;
 mod errors;
 mod fast_append;
+mod identities;
+mod key_packages;
 mod lineage;
 mod maintenance;
 mod messages;

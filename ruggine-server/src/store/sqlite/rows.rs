@@ -78,6 +78,16 @@ impl Columns<'_> {
         self.row.try_get(column).map_err(store_error)
     }
 
+    /// A hash or a key.
+    pub(super) fn digest(&self, column: &'static str) -> StoreResult<[u8; 32]> {
+        let bytes = self.blob(column)?;
+        bytes.try_into().map_err(|_| self.inconsistent(column))
+    }
+
+    pub(super) fn suite(&self) -> StoreResult<u16> {
+        u16::try_from(self.integer("suite")?).map_err(|_| self.inconsistent("suite"))
+    }
+
     pub(super) fn kind(&self) -> StoreResult<ConversationKind> {
         Ok(ConversationKind::from_name(self.text("kind")?))
     }
