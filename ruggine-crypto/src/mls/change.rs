@@ -76,7 +76,7 @@ impl Group {
     /// # Errors
     /// When the change is not allowed or names a device that is not there: roll
     /// the transaction back.
-    pub fn commit<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn commit<T: StateTable, C: MlsCrypto>(
         &mut self,
         provider: &Provider<'_, T, C>,
         device: &Device,
@@ -141,7 +141,7 @@ impl Group {
     ///
     /// # Errors
     /// When none is waiting, or the table cannot be written.
-    pub fn accept_commit<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn accept_commit<T: StateTable, C: MlsCrypto>(
         &mut self,
         provider: &Provider<'_, T, C>,
     ) -> Result<ReceivedCommit, MlsError> {
@@ -159,7 +159,7 @@ impl Group {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub fn discard_commit<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn discard_commit<T: StateTable, C: MlsCrypto>(
         &mut self,
         provider: &Provider<'_, T, C>,
     ) -> Result<(), MlsError> {
@@ -175,7 +175,7 @@ impl Group {
     /// When it is not valid or not allowed: roll the transaction back. Where
     /// the devices of somebody are [not known](policy::Violation::UnknownUsers)
     /// or not listed, ask for newer lists and try again.
-    pub fn receive<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn receive<T: StateTable, C: MlsCrypto>(
         &mut self,
         provider: &Provider<'_, T, C>,
         bytes: &[u8],
@@ -259,7 +259,7 @@ impl Group {
     /// # Errors
     /// When the device is not in the group, or another user's, or the last that
     /// owns the group: roll the transaction back.
-    pub fn propose_removal<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn propose_removal<T: StateTable, C: MlsCrypto>(
         &mut self,
         provider: &Provider<'_, T, C>,
         device: &Device,

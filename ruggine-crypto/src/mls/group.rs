@@ -81,7 +81,7 @@ impl Group {
     /// # Errors
     /// When the context breaks a rule, the group exists, or the table cannot be
     /// written.
-    pub fn create<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn create<T: StateTable, C: MlsCrypto>(
         provider: &Provider<'_, T, C>,
         device: &Device,
         id: GroupId,
@@ -109,7 +109,7 @@ impl Group {
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub fn load<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn load<T: StateTable, C: MlsCrypto>(
         provider: &Provider<'_, T, C>,
         id: GroupId,
     ) -> Result<Option<Self>, MlsError> {
@@ -126,7 +126,7 @@ impl Group {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub fn delete<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn delete<T: StateTable, C: MlsCrypto>(
         mut self,
         provider: &Provider<'_, T, C>,
     ) -> Result<(), MlsError> {
@@ -205,7 +205,7 @@ impl Group {
     ///
     /// # Errors
     /// While a proposal waits, or once the device was removed.
-    pub fn seal<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn seal<T: StateTable, C: MlsCrypto>(
         &mut self,
         provider: &Provider<'_, T, C>,
         device: &Device,
@@ -233,7 +233,7 @@ impl Group {
     ///
     /// # Errors
     /// Once the device was removed.
-    pub fn state<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn state<T: StateTable, C: MlsCrypto>(
         &self,
         provider: &Provider<'_, T, C>,
         device: &Device,

@@ -55,7 +55,7 @@ impl Group {
     /// When the welcome is for none of this device's packages, the group is not
     /// the one that was meant, or not one that its members may have made, or the
     /// device has it already: roll the transaction back, or the package is gone.
-    pub fn join<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn join<T: StateTable, C: MlsCrypto>(
         provider: &Provider<'_, T, C>,
         welcome: &[u8],
         tree: &[u8],
@@ -77,7 +77,7 @@ impl Group {
         let context = staged.group_context();
         let entered = policy::judge_group(context, staged.members(), expected, directory)?;
         let sender = staged.welcome_sender().map_err(MlsError::invalid)?;
-        policy::check_sender(sender, directory, at)?;
+        policy::check_sender(sender, context.ciphersuite(), directory, at)?;
         let mls = staged.into_group(provider).map_err(MlsError::invalid)?;
         Ok((Self::joined(mls)?, entered))
     }
@@ -89,7 +89,7 @@ impl Group {
     /// # Errors
     /// When the group is not the one that was meant, or not one that its members
     /// may have made.
-    pub fn join_externally<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn join_externally<T: StateTable, C: MlsCrypto>(
         crypto: &C,
         table: &T,
         device: &Device,
@@ -159,7 +159,7 @@ impl ExternalJoin {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub fn promote<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn promote<T: StateTable, C: MlsCrypto>(
         provider: &Provider<'_, T, C>,
         id: GroupId,
         changes: &[TableChange],

@@ -75,10 +75,7 @@ impl NewKeyPackage {
         device: &Device,
         suite: Suite,
         is_last_resort: bool,
-    ) -> Result<Self, MlsError>
-    where
-        T::Error: 'static,
-    {
+    ) -> Result<Self, MlsError> {
         let mut builder = KeyPackage::builder()
             .leaf_node_capabilities(settings::capabilities())
             .key_package_lifetime(settings::lifetime());
@@ -110,7 +107,7 @@ impl NewKeyPackage {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub fn forget<T: StateTable<Error: 'static>, C: MlsCrypto>(
+    pub fn forget<T: StateTable, C: MlsCrypto>(
         provider: &Provider<'_, T, C>,
         reference: &[u8],
     ) -> Result<(), MlsError> {

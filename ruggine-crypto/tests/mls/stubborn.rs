@@ -14,7 +14,7 @@ use ruggine_crypto::delivery::DeliveryError;
 use ruggine_crypto::identity::DeviceList;
 use ruggine_crypto::mls::policy::{Expected, Violation};
 use ruggine_crypto::mls::{
-    Change, CommitBundle, Device, DeviceKey, Group, MemoryTable, MlsError, Received, Suite,
+    Change, CommitBundle, DeviceKey, Group, MemoryTable, MlsError, Received, Suite,
 };
 
 use crate::world::{Client, Room, device_key, expected, later, now, person};
@@ -169,11 +169,7 @@ fn reload(client: &Client, room: &Room) -> Client {
         .expect("a step of the scene");
     let leaf = client.leaf();
     let key = device_key(leaf.user.as_bytes()[0], leaf.device.as_bytes()[1]);
-    Client {
-        device: Device::new(key, client.device.certificate().clone()).expect("a step of the scene"),
-        table,
-        crypto: openmls_rust_crypto::RustCrypto::default(),
-    }
+    Client::new(key, client.device.certificate().clone(), table)
 }
 
 #[test]
@@ -190,12 +186,11 @@ fn a_removal_is_asked_for_once() {
         matches!(refused, Err(DeliveryError::Violation(Violation::Proposal))),
         "{refused:?}"
     );
-    let fresh = Client {
-        device: Device::new(device_key(3, 1), leaver.device.certificate().clone())
-            .expect("a step of the scene"),
-        table: MemoryTable::from_bytes(&before).expect("a step of the scene"),
-        crypto: openmls_rust_crypto::RustCrypto::default(),
-    };
+    let fresh = Client::new(
+        device_key(3, 1),
+        leaver.device.certificate().clone(),
+        MemoryTable::from_bytes(&before).expect("a step of the scene"),
+    );
     let again = ask_to_leave(&room, &fresh, &fresh).expect("a step of the scene");
     let refused = room.server.propose(&again, leaver, &room.directory);
     assert!(
@@ -304,11 +299,7 @@ fn a_device_id_belongs_to_one_device_of_a_group() {
     let taken: DeviceId = room.clients[0].leaf().device;
     let certificate = mallory.certify(&key, taken);
     mallory.list(vec![certificate.clone()], &mut room.directory);
-    let client = Client {
-        device: Device::new(key, certificate).expect("a step of the scene"),
-        table: MemoryTable::default(),
-        crypto: openmls_rust_crypto::RustCrypto::default(),
-    };
+    let client = Client::new(key, certificate, MemoryTable::default());
     let mut context = room.context();
     context.seat_user(mallory.seat(Role::Member));
     let change = Change {

@@ -73,11 +73,7 @@ impl Person {
         let mut id = [number; 16];
         id[0] = user;
         let certificate = self.certify(&key, DeviceId::from_bytes(id));
-        Client {
-            device: Device::new(key, certificate).expect("a step of the scene"),
-            table: MemoryTable::default(),
-            crypto: RustCrypto::default(),
-        }
+        Client::new(key, certificate, MemoryTable::default())
     }
 
     /// A device that stands in the list, beside those that stand there.
@@ -130,6 +126,14 @@ impl Person {
 }
 
 impl Client {
+    pub(crate) fn new(key: DeviceKey, certificate: DeviceCertificate, table: MemoryTable) -> Self {
+        Self {
+            device: Device::new(key, certificate).expect("a step of the scene"),
+            table,
+            crypto: RustCrypto::default(),
+        }
+    }
+
     pub(crate) fn provider(&self) -> Provider<'_, MemoryTable> {
         Provider::new(&self.crypto, &self.table)
     }

@@ -115,11 +115,12 @@ pub(super) fn check_device(
 /// revoked one could make a group of its own and welcome people into it.
 pub(crate) fn check_sender(
     leaf: &LeafNode,
+    suite: Ciphersuite,
     directory: &dyn Directory,
     at: Timestamp,
 ) -> Result<(), Violation> {
     let certificate = certificate_of(leaf)?;
-    let suite = certificate.suites().first().copied().unwrap_or(0);
+    let suite = u16::from(suite);
     check_device(&certificate, suite, directory, at, Stance::Deciding)
 }
 
