@@ -41,6 +41,8 @@ pub const GROUP_MEMBERS_MAX: usize = 100_000;
 pub const PRESENCE_QUERY_MAX: usize = 100;
 /// Users in one `identity.get`.
 pub const IDENTITY_QUERY_MAX: usize = 100;
+/// Versions of one user's device list: whoever meets the user reads all of them.
+pub const DEVICE_LIST_VERSIONS_MAX: u64 = 10_000;
 /// Device lists of one user in one answer.
 pub const DEVICE_LISTS_PER_USER: usize = 20;
 /// Bytes of device lists in one answer.

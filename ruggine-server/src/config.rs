@@ -63,6 +63,10 @@ pub struct Limits {
     pub typing_interval: Duration,
     /// Other requests a second of one device.
     pub requests_per_second: u32,
+    /// Device lists that one user may publish in an hour.
+    pub lists_per_hour: u32,
+    /// Times an hour that one user's devices may leave key packages.
+    pub packages_per_hour: u32,
     /// Times an hour that one user may claim key packages of another.
     pub claims_per_hour: u32,
     /// Times a day that one user may claim key packages of another.
@@ -108,6 +112,8 @@ impl Default for Limits {
             send_burst: 60,
             typing_interval: Duration::from_secs(3),
             requests_per_second: 50,
+            lists_per_hour: 30,
+            packages_per_hour: 60,
             claims_per_hour: 20,
             claims_per_day: 100,
             login_failures_per_account: 5,
@@ -141,6 +147,8 @@ impl Limits {
             send_burst: MANY,
             typing_interval: Duration::from_nanos(1),
             requests_per_second: MANY,
+            lists_per_hour: MANY,
+            packages_per_hour: MANY,
             claims_per_hour: MANY,
             claims_per_day: MANY,
             login_failures_per_account: MANY,

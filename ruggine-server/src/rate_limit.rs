@@ -48,6 +48,10 @@ pub(crate) struct RateLimits {
     pub(crate) sends: Rate<DeviceId>,
     pub(crate) requests: Rate<DeviceId>,
     pub(crate) typing: Rate<(DeviceId, ConversationId)>,
+    /// Device lists that a user publishes.
+    pub(crate) lists: Rate<UserId>,
+    /// Times that a user's devices leave key packages.
+    pub(crate) packages: Rate<UserId>,
     /// Claims of key packages, by who claims and from whom.
     pub(crate) claims: Claims,
     pub(crate) logins: Rate<IpAddr>,
@@ -72,6 +76,8 @@ impl RateLimits {
                     // A report that the user stopped may follow at once.
                     .allow_burst(at_least_one(2)),
             ),
+            lists: Rate::new(Quota::per_hour(at_least_one(limits.lists_per_hour))),
+            packages: Rate::new(Quota::per_hour(at_least_one(limits.packages_per_hour))),
             claims: Claims::new(limits),
             logins: Rate::new(Quota::per_minute(at_least_one(limits.logins_per_address))),
             registrations: Rate::new(Quota::per_hour(at_least_one(
@@ -86,6 +92,8 @@ impl RateLimits {
         self.sends.shrink();
         self.requests.shrink();
         self.typing.shrink();
+        self.lists.shrink();
+        self.packages.shrink();
         self.claims.shrink();
         self.logins.shrink();
         self.registrations.shrink();

@@ -11,13 +11,13 @@ use crate::id::{DeviceId, UserId};
 
 /// Leaves packages of the calling device with the server: all of them, or none.
 ///
-/// Each has to hold now, under the certificate with which the device stands in
-/// its user's newest device list, and must never have been left here before;
+/// Each has to be under the certificate with which the device stands in its
+/// user's newest device list, and not have been left here in the last month;
 /// else `invalid_key_package`. The server keeps up to 100 of each suite for a
 /// device, and withdraws those under an earlier certificate.
 ///
-/// A frame of a socket has room for about twenty packages of the post-quantum
-/// suite; a body over HTTP has room for as many as a request may hold.
+/// A frame of a socket has room for about sixteen packages of the post-quantum
+/// suite; a body over HTTP has room for 51 of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Publish {

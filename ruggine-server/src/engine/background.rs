@@ -248,8 +248,22 @@ impl Engine {
             if let Err(error) = self.0.store.purge_tokens(before).await {
                 tracing::warn!(%error, "expired tokens could not be deleted");
             }
-            if let Err(error) = self.0.store.purge_key_packages(before).await {
-                tracing::warn!(%error, "expired key packages could not be deleted");
+            self.purge_key_packages(before).await;
+        }
+    }
+}
+
+impl Engine {
+    /// Forgets all key packages that have expired, some at a time.
+    async fn purge_key_packages(&self, before: Timestamp) {
+        while !self.0.stopping.is_cancelled() {
+            match self.0.store.purge_key_packages(before).await {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "expired key packages could not be deleted");
+                    return;
+                }
             }
         }
     }

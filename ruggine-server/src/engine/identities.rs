@@ -31,6 +31,7 @@ impl Engine {
 impl Verb for Publish {
     async fn run(self, engine: &Engine, caller: &Caller) -> EngineResult<Published> {
         let user = caller.principal()?.user;
+        engine.0.rates.lists.check(&user)?;
         let list = DeviceList::from_bytes(&self.list).map_err(|error| {
             EngineError::detailed(ErrorCode::InvalidIdentity, error.to_string())
         })?;
@@ -41,6 +42,9 @@ impl Verb for Publish {
             ));
         }
         let version = list.version();
+        if version > limits::DEVICE_LIST_VERSIONS_MAX {
+            return Err(EngineError::detailed(ErrorCode::LimitReached, "versions"));
+        }
         let new = NewDeviceList {
             user,
             version,

@@ -24,10 +24,17 @@ const FEW: usize = 4;
 const HELD_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Engine {
-    /// The certificate with which a device stands in its user's newest list.
-    async fn certificate_of(&self, device: Principal) -> EngineResult<Option<DeviceCertificate>> {
-        let list = self.device_list(device.user).await?;
-        Ok(list.and_then(|list| list.device(device.device).cloned()))
+    /// The certificate with which a device stands in its user's newest list, and
+    /// that list's version.
+    async fn certificate_of(
+        &self,
+        device: Principal,
+    ) -> EngineResult<Option<(DeviceCertificate, u64)>> {
+        let Some(list) = self.device_list(device.user).await? else {
+            return Ok(None);
+        };
+        let certificate = list.device(device.device).cloned();
+        Ok(certificate.map(|certificate| (certificate, list.version())))
     }
 
     async fn stock_of(&self, owner: CertifiedDevice, at: Timestamp) -> EngineResult<Stock> {
@@ -43,8 +50,9 @@ impl Verb for Publish {
         if count > limits::KEY_PACKAGES_PER_REQUEST {
             return Err(EngineError::detailed(ErrorCode::LimitReached, "packages"));
         }
+        engine.0.rates.packages.check(&principal.user)?;
         let at = engine.0.clock.now();
-        let certificate = engine
+        let (certificate, list_version) = engine
             .certificate_of(principal)
             .await?
             .ok_or_else(|| invalid("the device is not in its user's newest device list"))?;
@@ -66,6 +74,7 @@ impl Verb for Publish {
         }?;
         let new = NewKeyPackages {
             owner: owner.clone(),
+            list_version,
             packages,
             most: limits::KEY_PACKAGES_MAX,
             at,
@@ -73,6 +82,9 @@ impl Verb for Publish {
         match engine.0.store.store_key_packages(new).await? {
             StoreKeyPackages::Stored => engine.stock_of(owner, at).await,
             StoreKeyPackages::Known => Err(invalid("a key package was left here before")),
+            StoreKeyPackages::Outdated => Err(invalid(
+                "another device list came meanwhile: make packages under the newest one",
+            )),
             StoreKeyPackages::Full => Err(EngineError::detailed(
                 ErrorCode::LimitReached,
                 "key packages of one suite",
@@ -84,7 +96,7 @@ impl Verb for Publish {
 impl Verb for StockRequest {
     async fn run(self, engine: &Engine, caller: &Caller) -> EngineResult<Stock> {
         match engine.certificate_of(caller.principal()?).await? {
-            Some(certificate) => {
+            Some((certificate, _)) => {
                 let at = engine.0.clock.now();
                 engine.stock_of(owner_of(&certificate), at).await
             }

@@ -81,6 +81,8 @@ pub struct NewKeyPackage {
 pub struct NewKeyPackages {
     /// Of which device.
     pub owner: CertifiedDevice,
+    /// The version of the device list in which it stands so; 0 without any list.
+    pub list_version: u64,
     /// The packages, of last resort at most one of each suite.
     pub packages: Vec<NewKeyPackage>,
     /// How many of a suite the device may have then, besides the one of last resort.
@@ -98,6 +100,9 @@ pub enum StoreKeyPackages {
     Known,
     /// There would be too many; nothing was stored.
     Full,
+    /// The user has another list by now, under which others may have been stored;
+    /// nothing was stored.
+    Outdated,
 }
 
 /// Devices of which one package each is wanted.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use ruggine_core::ErrorCode;
-use ruggine_core::api::key_package::Claim;
+use ruggine_core::api::identity;
+use ruggine_core::api::key_package::{self, Claim};
 use ruggine_core::api::presence::SetTyping;
 use ruggine_core::api::session::Refresh;
 use ruggine_core::codec::Encoding;
+use ruggine_core::{Blob, ErrorCode};
 use ruggine_server::testing::{SocketClient, text_message};
 
 use super::support::{exhaust, group_of, head, limited, look_up, wait_of};
@@ -168,4 +169,41 @@ async fn one_user_claims_key_packages_of_another_so_often_and_no_more() {
         phone.call(of(ada.user())).await.unwrap();
         server.http_of(&bob).call(of(ada.user())).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_user_publishes_lists_and_key_packages_so_often_and_no_more() {
+    let period = Duration::from_secs(30 * 60);
+    let server = limited(|limits| {
+        limits.lists_per_hour = 2;
+        limits.packages_per_hour = 2;
+    })
+    .start()
+    .await;
+    let ada = server.register("ada").await;
+    let phone = server.another_device(&ada).await;
+    let bob = server.register("bob").await;
+    let list = || identity::Publish {
+        list: Blob::default(),
+    };
+    let packages = || key_package::Publish {
+        packages: Vec::new(),
+        last_resort: None,
+    };
+    // What is not valid counts as well: it has to be read to be found so.
+    let (http, phone) = (server.http_of(&ada), server.http_of(&phone));
+    for _ in 0..2 {
+        let refused = http.call(list()).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidIdentity);
+        let refused = http.call(packages()).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidKeyPackage);
+    }
+    for http in [&http, &phone] {
+        let refused = http.call(list()).await.unwrap_err();
+        wait_of(&refused, ErrorCode::RateLimited, period);
+        let refused = http.call(packages()).await.unwrap_err();
+        wait_of(&refused, ErrorCode::RateLimited, period);
+    }
+    let others = server.http_of(&bob).call(list()).await.unwrap_err();
+    assert_eq!(others.code, ErrorCode::InvalidIdentity);
 }

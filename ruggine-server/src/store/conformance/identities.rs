@@ -36,7 +36,7 @@ async fn append(store: &dyn Store, list: NewDeviceList) -> AppendList {
 }
 
 /// Appends the first versions of a chain.
-async fn append_chain(store: &dyn Store, of: Person, versions: u64, chain: u8) {
+pub(super) async fn append_chain(store: &dyn Store, of: Person, versions: u64, chain: u8) {
     for version in 1..=versions {
         let appended = append(store, list(of, version, chain)).await;
         assert_eq!(appended, AppendList::Appended, "version {version}");

@@ -8,6 +8,7 @@ use ruggine_core::api::key_package::SuiteStock;
 use ruggine_core::{Blob, Timestamp};
 
 use super::fixture::{NOW, Person, another_device, at_once, later, people, person};
+use super::identities::append_chain;
 use crate::store::{
     CertifiedDevice, ClaimKeyPackages, ClaimedKeyPackage, NewKeyPackage, NewKeyPackages, Store,
     StoreKeyPackages,
@@ -64,7 +65,9 @@ async fn try_leave(
     packages: Vec<NewKeyPackage>,
     most: u32,
 ) -> StoreKeyPackages {
+    let newest = store.newest_device_list(owner.user).await.expect("read");
     let new = NewKeyPackages {
+        list_version: newest.map_or(0, |list| list.version),
         owner,
         packages,
         most,
@@ -336,6 +339,7 @@ pub async fn a_device_has_no_more_key_packages_of_a_suite_than_it_may(store: Arc
 /// Packages that come at once are counted together.
 pub async fn key_packages_stored_at_once_are_no_more_than_may_be(store: Arc<dyn Store>) {
     let ada = person(&*store).await;
+    append_chain(&*store, ada, 1, 1).await;
     let outcomes = at_once((0..8).map(|_| {
         let store = Arc::clone(&store);
         async move { try_leave(&*store, owner(ada), packages(SUITE, 2), 6).await }
@@ -369,6 +373,29 @@ pub async fn key_packages_under_an_earlier_certificate_are_withdrawn(store: Arc<
     };
     assert!(after.iter().any(|new| new.body == given.body));
     assert_eq!(stock(&*store, bob).await, [counted(SUITE, 2, false)]);
+}
+
+/// What was made under a list that is no longer the newest would withdraw what
+/// was made under the newest.
+pub async fn key_packages_under_an_earlier_list_are_not_stored(store: Arc<dyn Store>) {
+    let ada = person(&*store).await;
+    append_chain(&*store, ada, 2, 1).await;
+    let now = try_leave(&*store, renewed(ada), packages(SUITE, 3), MANY).await;
+    assert_eq!(now, StoreKeyPackages::Stored);
+    for list_version in [0, 1, 3] {
+        let late = NewKeyPackages {
+            owner: owner(ada),
+            list_version,
+            packages: packages(SUITE, 2),
+            most: MANY,
+            at: NOW,
+        };
+        let outcome = store.store_key_packages(late).await.expect("answered");
+        assert_eq!(outcome, StoreKeyPackages::Outdated, "{list_version}");
+    }
+    assert_eq!(stock(&*store, ada).await, []);
+    let kept = stock_at(&*store, renewed(ada), NOW).await;
+    assert_eq!(kept, [counted(SUITE, 3, false)]);
 }
 
 /// What has expired is forgotten, spent or not, and with it that it was there.

@@ -274,6 +274,7 @@ pub async fn every_step_fails_once_the_store_is_closed(store: Arc<dyn Store>) {
     };
     let new = NewKeyPackages {
         owner: owner.clone(),
+        list_version: 0,
         packages: Vec::new(),
         most: 1,
         at: NOW,

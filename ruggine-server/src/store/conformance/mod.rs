@@ -191,6 +191,7 @@ macro_rules! store_conformance {
                 a_device_has_no_more_key_packages_of_a_suite_than_it_may,
                 key_packages_stored_at_once_are_no_more_than_may_be,
                 key_packages_under_an_earlier_certificate_are_withdrawn,
+                key_packages_under_an_earlier_list_are_not_stored,
                 purging_forgets_expired_key_packages_only;
             maintenance:
                 a_store_has_at_least_one_lane,

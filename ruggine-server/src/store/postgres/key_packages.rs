@@ -1,6 +1,6 @@
-//! Key packages. What a device leaves is written under the lock of the device's
-//! row; what is claimed is locked one by one, and claims pass over what another
-//! has locked, so that none waits.
+//! Key packages. What a device leaves is written under the lock of its user's
+//! first device list, which nothing else waits for; what is claimed is locked one
+//! by one, and claims pass over what another has locked, so that none waits.
 
 use ruggine_core::api::key_package::SuiteStock;
 use ruggine_core::{Blob, Timestamp};
@@ -89,6 +89,9 @@ async fn store(
 ) -> StoreResult<End<StoreKeyPackages>> {
     let owner = &new.owner;
     lock(connection, owner).await?;
+    if newest_version(connection, owner).await? != new.list_version {
+        return Ok(End::RollBack(StoreKeyPackages::Outdated));
+    }
     spend(connection, new).await?;
     if insert(connection, owner, &new.packages).await? < new.packages.len() as u64 {
         return Ok(End::RollBack(StoreKeyPackages::Known));
@@ -99,15 +102,30 @@ async fn store(
     Ok(End::Commit(StoreKeyPackages::Stored))
 }
 
-/// Lets nobody else write for the device, so that what is counted stays so.
+/// Lets nobody else write for the user, so that what is counted stays so, and what
+/// was made under an older list does not come after what was made under a newer.
 async fn lock(connection: &mut PgConnection, owner: &CertifiedDevice) -> StoreResult<()> {
-    sqlx::query("SELECT 1 FROM devices WHERE user_id = $1 AND device_id = $2 FOR NO KEY UPDATE")
+    sqlx::query("SELECT 1 FROM device_lists WHERE user_id = $1 AND version = 1 FOR NO KEY UPDATE")
         .bind(key(owner.user.as_bytes()))
-        .bind(key(owner.device.as_bytes()))
         .execute(connection)
         .await
         .map_err(store_error)?;
     Ok(())
+}
+
+/// The version of the user's newest device list; 0 without any.
+async fn newest_version(
+    connection: &mut PgConnection,
+    owner: &CertifiedDevice,
+) -> StoreResult<u64> {
+    let row = sqlx::query(
+        "SELECT coalesce(max(version), 0) AS version FROM device_lists WHERE user_id = $1",
+    )
+    .bind(key(owner.user.as_bytes()))
+    .fetch_one(connection)
+    .await
+    .map_err(store_error)?;
+    Columns::of("device_lists", &row).number("version")
 }
 
 async fn spend(connection: &mut PgConnection, new: &NewKeyPackages) -> StoreResult<()> {
@@ -248,9 +266,9 @@ async fn take(
 
 async fn purge(connection: &mut PgConnection, at: Timestamp) -> StoreResult<u64> {
     let purged = sqlx::query(
-        "DELETE FROM key_packages WHERE (user_id, device_id, reference) IN
-             (SELECT user_id, device_id, reference FROM key_packages WHERE expires_at <= $1
-              LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        "DELETE FROM key_packages WHERE ctid = ANY (ARRAY(
+             SELECT ctid FROM key_packages WHERE expires_at <= $1
+             LIMIT $2 FOR UPDATE SKIP LOCKED))",
     )
     .bind(at.as_millis())
     .bind(PURGE_BATCH)

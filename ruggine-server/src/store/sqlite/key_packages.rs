@@ -19,6 +19,9 @@ impl KeyPackageStore for SqliteStore {
         let mut writing = self.write().await?;
         let mut tx = writing.begin().await?;
         let (owner, at) = (&new.owner, new.at);
+        if newest_version(&mut tx, owner).await? != new.list_version {
+            return Ok(StoreKeyPackages::Outdated);
+        }
         withdraw(&mut tx, owner, at).await?;
         for package in &new.packages {
             if package.last_resort {
@@ -99,14 +102,35 @@ impl KeyPackageStore for SqliteStore {
     }
 }
 
-/// Spends what the device left under another certificate.
+/// The version of the user's newest device list; 0 without any.
+async fn newest_version(
+    connection: &mut SqliteConnection,
+    owner: &CertifiedDevice,
+) -> StoreResult<u64> {
+    let row = sqlx::query(
+        "SELECT coalesce(max(version), 0) AS version FROM device_lists WHERE user_id = ?1",
+    )
+    .bind(&owner.user.as_bytes()[..])
+    .fetch_one(connection)
+    .await
+    .map_err(store_error)?;
+    Columns {
+        table: "device_lists",
+        row: &row,
+    }
+    .number("version")
+}
+
+/// Spends what the device left under another certificate. Left to itself, SQLite
+/// would look through all that the device has spent.
 async fn withdraw(
     connection: &mut SqliteConnection,
     owner: &CertifiedDevice,
     at: Timestamp,
 ) -> StoreResult<()> {
     sqlx::query(
-        "UPDATE key_packages SET spent_at = ?4, certificate = x'', body = x''
+        "UPDATE key_packages INDEXED BY key_packages_left
+         SET spent_at = ?4, certificate = x'', body = x''
          WHERE user_id = ?1 AND device_id = ?2 AND spent_at IS NULL AND certificate <> ?3",
     )
     .bind(&owner.user.as_bytes()[..])
